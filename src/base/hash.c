@@ -1,0 +1,168 @@
+/* hash.c: XXH64 and SHA-256. See hash.h. */
+#include "base/hash.h"
+
+#include <string.h>
+
+static const uint64_t PRIME1 = 0x9E3779B185EBCA87u;
+static const uint64_t PRIME2 = 0xC2B2AE3D27D4EB4Fu;
+static const uint64_t PRIME3 = 0x165667B19E3779F9u;
+static const uint64_t PRIME4 = 0x85EBCA77C2B2AE63u;
+static const uint64_t PRIME5 = 0x27D4EB2F165667C5u;
+
+static uint64_t rotate_left(uint64_t value, unsigned bits)
+{
+    return value << bits | value >> (64 - bits);
+}
+
+static uint64_t load_le64(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+    for (unsigned i = 8; i-- > 0;) {
+        value = value << 8 | bytes[i];
+    }
+    return value;
+}
+
+static uint32_t load_le32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static uint64_t xxh_round(uint64_t lane, uint64_t input)
+{
+    return rotate_left(lane + input * PRIME2, 31) * PRIME1;
+}
+
+static uint64_t xxh_merge(uint64_t hash, uint64_t lane)
+{
+    return (hash ^ xxh_round(0, lane)) * PRIME1 + PRIME4;
+}
+
+static uint64_t xxh_long_start(const uint8_t **cursor, const uint8_t *end, uint64_t seed)
+{
+    uint64_t lanes[4] = {seed + PRIME1 + PRIME2, seed + PRIME2, seed, seed - PRIME1};
+    while (end - *cursor >= 32) {
+        for (unsigned i = 0; i < 4; i++) {
+            lanes[i] = xxh_round(lanes[i], load_le64(*cursor + 8 * i));
+        }
+        *cursor += 32;
+    }
+    uint64_t hash =
+        rotate_left(lanes[0], 1) + rotate_left(lanes[1], 7) + rotate_left(lanes[2], 12) + rotate_left(lanes[3], 18);
+    for (unsigned i = 0; i < 4; i++) {
+        hash = xxh_merge(hash, lanes[i]);
+    }
+    return hash;
+}
+
+uint64_t rung_xxh64(const void *data, size_t size, uint64_t seed)
+{
+    static const uint8_t nothing[1] = {0};
+    const uint8_t *cursor = size > 0 ? data : nothing;
+    const uint8_t *end = cursor + size;
+    uint64_t hash = size >= 32 ? xxh_long_start(&cursor, end, seed) : seed + PRIME5;
+    hash += size;
+    for (; end - cursor >= 8; cursor += 8) {
+        hash = rotate_left(hash ^ xxh_round(0, load_le64(cursor)), 27) * PRIME1 + PRIME4;
+    }
+    if (end - cursor >= 4) {
+        hash = rotate_left(hash ^ load_le32(cursor) * PRIME1, 23) * PRIME2 + PRIME3;
+        cursor += 4;
+    }
+    for (; cursor < end; cursor++) {
+        hash = rotate_left(hash ^ *cursor * PRIME5, 11) * PRIME1;
+    }
+    hash = (hash ^ hash >> 33) * PRIME2;
+    hash = (hash ^ hash >> 29) * PRIME3;
+    return hash ^ hash >> 32;
+}
+
+static const uint32_t ROUND_CONSTANTS[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static uint32_t rotate_right32(uint32_t value, unsigned bits)
+{
+    return value >> bits | value << (32 - bits);
+}
+
+static void sha256_block(uint32_t state[8], const uint8_t block[64])
+{
+    uint32_t w[64];
+    for (unsigned i = 0; i < 16; i++) {
+        w[i] = __builtin_bswap32(load_le32(block + 4 * i));
+    }
+    for (unsigned i = 16; i < 64; i++) {
+        uint32_t s0 = rotate_right32(w[i - 15], 7) ^ rotate_right32(w[i - 15], 18) ^ w[i - 15] >> 3;
+        uint32_t s1 = rotate_right32(w[i - 2], 17) ^ rotate_right32(w[i - 2], 19) ^ w[i - 2] >> 10;
+        w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+    }
+    uint32_t v[8];
+    memcpy(v, state, sizeof v);
+    for (unsigned i = 0; i < 64; i++) {
+        uint32_t s1 = rotate_right32(v[4], 6) ^ rotate_right32(v[4], 11) ^ rotate_right32(v[4], 25);
+        uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
+        uint32_t t1 = v[7] + s1 + choice + ROUND_CONSTANTS[i] + w[i];
+        uint32_t s0 = rotate_right32(v[0], 2) ^ rotate_right32(v[0], 13) ^ rotate_right32(v[0], 22);
+        uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
+        memmove(v + 1, v, 7 * sizeof v[0]);
+        v[4] += t1;
+        v[0] = t1 + s0 + majority;
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        state[i] += v[i];
+    }
+}
+
+void rung_sha256_init(rung_sha256 *hash)
+{
+    *hash = (rung_sha256){
+        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+}
+
+void rung_sha256_update(rung_sha256 *hash, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    hash->total_bytes += size;
+    while (size > 0) {
+        if (hash->block_bytes == 0 && size >= 64) {
+            sha256_block(hash->state, bytes);
+            bytes += 64;
+            size -= 64;
+            continue;
+        }
+        size_t take = 64 - hash->block_bytes < size ? 64 - hash->block_bytes : size;
+        memcpy(hash->block + hash->block_bytes, bytes, take);
+        hash->block_bytes += take;
+        bytes += take;
+        size -= take;
+        if (hash->block_bytes == 64) {
+            sha256_block(hash->state, hash->block);
+            hash->block_bytes = 0;
+        }
+    }
+}
+
+void rung_sha256_hex(rung_sha256 *hash, char hex[RUNG_SHA256_HEX_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t bits = hash->total_bytes * 8;
+    uint8_t tail[72] = {0x80};
+    size_t tail_bytes = (hash->block_bytes < 56 ? 56 : 120) - hash->block_bytes;
+    for (unsigned i = 0; i < 8; i++) {
+        tail[tail_bytes + i] = (uint8_t)(bits >> (56 - 8 * i));
+    }
+    rung_sha256_update(hash, tail, tail_bytes + 8);
+    for (unsigned i = 0; i < 32; i++) {
+        uint8_t byte = (uint8_t)(hash->state[i / 4] >> (24 - 8 * (i % 4)));
+        hex[2 * i] = digits[byte >> 4];
+        hex[2 * i + 1] = digits[byte & 15];
+    }
+    hex[64] = '\0';
+}
