@@ -1,0 +1,53 @@
+/* encoder.h: the forward pass over a packed batch. src/run owns the loop over layers: it calls rung_encoder_layer, looks at the exits, and
+ * removes the sequences that stop. Nothing here decides anything.
+ * Source: Devlin et al. 2019 (layer), Eq 9 of the paper (importance), Eq 13 ("process" after each layer). */
+#ifndef RUNG_MODEL_ENCODER_H
+#define RUNG_MODEL_ENCODER_H
+
+#include "model/model.h"
+
+/* Sequences laid end to end, no padding. One owner thread at a time; sized once, no allocation afterwards. */
+typedef struct rung_batch {
+    const rung_model *model;
+    const rung_kernels *kernels;
+    size_t max_tokens; /* capacity, all sequences together */
+    size_t max_sequences;
+    size_t num_sequences;
+    size_t num_tokens;
+    size_t *starts;    /* [num_sequences + 1] row at which each sequence begins */
+    float *hidden;     /* [num_tokens, hidden] state after the last layer that ran */
+    float *importance; /* [num_tokens] column sums of attention added up over the layers that were asked for (Eq 9) */
+    /* Scratch. */
+    rung_q8 quantized; /* [num_tokens, hidden] of the state, int8 only */
+    float *qkv;        /* [num_tokens, 3 hidden] */
+    float *context;    /* [num_tokens, hidden] */
+    float *ffn;        /* [block, intermediate] */
+    rung_q8 ffn_quantized;
+    void *attention_scratch;
+    float *pooled; /* [hidden] */
+    uint8_t *memory;
+} rung_batch;
+
+/* Allocates for sequences of up to model->config.max_tokens tokens each and max_tokens in all. */
+rung_status rung_batch_init(rung_batch *batch, const rung_model *model, const rung_kernels *kernels, size_t max_tokens,
+                            size_t max_sequences, rung_error *error) RUNG_WARN_UNUSED;
+void rung_batch_deinit(rung_batch *batch);
+void rung_batch_clear(rung_batch *batch);
+
+/* True when one more sequence of `tokens` fits. */
+bool rung_batch_fits(const rung_batch *batch, size_t tokens);
+
+/* Appends a sequence and computes its embedding: ids < vocab_size and type ids < type_vocab_size (checked when the model was loaded,
+ * asserted here), 1 <= count <= config.max_tokens, and it must fit. */
+void rung_batch_add(rung_batch *batch, const int32_t *ids, const uint8_t *type_ids, size_t count);
+
+/* Runs layer `layer` (0-based, in order) over all sequences. with_importance: adds this layer's column sums to batch->importance. */
+void rung_encoder_layer(rung_batch *batch, size_t layer, bool with_importance);
+
+/* The logits [num_labels] of the exit after `layer`, for one sequence; the model must have that exit. */
+void rung_exit_logits(rung_batch *batch, size_t layer, size_t sequence, float *logits);
+
+/* Keeps the sequences with keep[s], closing the gaps in one pass; order stays. */
+void rung_batch_keep(rung_batch *batch, const bool *keep /* [num_sequences] */);
+
+#endif
