@@ -1,0 +1,108 @@
+/* dispatch.c: which kernel tables this processor can run. Called when a model is opened and by tests and benches.
+ * Must not know what the functions of a table do. Source: CPUID and XCR0, as read by the compiler's runtime. */
+#include "kernels/kernels.h"
+#include "kernels/tables.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct table_entry {
+    const rung_kernels *kernels;
+    const char *(*missing_feature)(void); /* NULL when the CPU has all that the table needs */
+} table_entry;
+
+static const char *missing_for_ref(void)
+{
+    return NULL;
+}
+
+#if defined(__x86_64__)
+static const char *missing_for_x86_64_v3(void)
+{
+    if (!__builtin_cpu_supports("avx2")) {
+        return "AVX2";
+    }
+    if (!__builtin_cpu_supports("fma")) {
+        return "FMA";
+    }
+    return NULL;
+}
+
+static const char *missing_for_avx512vnni(void)
+{
+    if (!__builtin_cpu_supports("avx512f")) {
+        return "AVX-512 F";
+    }
+    if (!__builtin_cpu_supports("avx512bw")) {
+        return "AVX-512 BW";
+    }
+    if (!__builtin_cpu_supports("avx512vl")) {
+        return "AVX-512 VL";
+    }
+    if (!__builtin_cpu_supports("avx512dq")) {
+        return "AVX-512 DQ";
+    }
+    if (!__builtin_cpu_supports("avx512vnni")) {
+        return "AVX-512 VNNI";
+    }
+    return NULL;
+}
+#endif
+
+/* Slowest first. */
+static const table_entry tables[] = {
+    {&rung_kernels_ref, missing_for_ref},
+#if defined(__x86_64__)
+    {&rung_kernels_x86_64_v3, missing_for_x86_64_v3},
+    {&rung_kernels_avx512vnni, missing_for_avx512vnni},
+#endif
+};
+
+enum { TABLE_COUNT = sizeof tables / sizeof tables[0] };
+
+const rung_kernels *rung_kernels_at(size_t index)
+{
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
+        if (tables[i].missing_feature() == NULL && index-- == 0) {
+            return tables[i].kernels;
+        }
+    }
+    return NULL;
+}
+
+static rung_status fail_unknown(const char *name, rung_error *error)
+{
+    char names[128] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < TABLE_COUNT && used < sizeof names; i++) {
+        int written = snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", tables[i].kernels->name);
+        used += written > 0 ? (size_t)written : 0;
+    }
+    return rung_fail(error, RUNG_NOT_FOUND, "kernels \"%s\" do not exist in this build; there are %s", name, names);
+}
+
+rung_status rung_kernels_select(const char *name, const rung_kernels **kernels, rung_error *error)
+{
+    if (name == NULL) {
+        size_t best = TABLE_COUNT - 1;
+        while (tables[best].missing_feature() != NULL) {
+            best--;
+        }
+        *kernels = tables[best].kernels;
+        return RUNG_OK;
+    }
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
+        if (strcmp(tables[i].kernels->name, name) != 0) {
+            continue;
+        }
+        const char *missing = tables[i].missing_feature();
+        if (missing != NULL) {
+            return rung_fail(error, RUNG_UNSUPPORTED,
+                             "kernels \"%s\" need %s, which this CPU does not have; leave the choice to rung", name,
+                             missing);
+        }
+        *kernels = tables[i].kernels;
+        return RUNG_OK;
+    }
+    return fail_unknown(name, error);
+}
