@@ -1,0 +1,86 @@
+/* confidence.c: Eq 5-6, and the distance between two distributions. Called by exit.c, request.c and src/fit. See confidence.h.
+ * Must not know where logits come from. Source: the paper, section III-A; Lin 1991 (Jensen-Shannon). */
+#include "cascade/confidence.h"
+
+#include "base/math.h"
+
+#include <math.h>
+
+#define LN_2 0.6931471805599453
+
+bool rung_logits_usable(const float *logits, size_t n)
+{
+    bool any_finite = false;
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(logits[i]) || logits[i] == INFINITY) {
+            return false;
+        }
+        any_finite = any_finite || isfinite(logits[i]);
+    }
+    return any_finite;
+}
+
+/* values[i] -> softmax(values / temperature)[i]. The greatest is subtracted first, so nothing overflows. */
+static void softmax_in_place(double *values, size_t n, double temperature)
+{
+    bool usable = true;
+    double max = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        usable = usable && !isnan(values[i]);
+        max = values[i] > max ? values[i] : max;
+    }
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        values[i] = usable && isfinite(max) ? rung_exp((values[i] - max) / temperature) : 1;
+        sum += values[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        values[i] /= sum;
+    }
+}
+
+void rung_softmax(const float *logits, size_t n, double temperature, double *probabilities)
+{
+    for (size_t i = 0; i < n; i++) {
+        probabilities[i] = logits[i];
+    }
+    softmax_in_place(probabilities, n, temperature);
+}
+
+void rung_softmax_f64(const double *logits, size_t n, double temperature, double *probabilities)
+{
+    for (size_t i = 0; i < n; i++) {
+        probabilities[i] = logits[i];
+    }
+    softmax_in_place(probabilities, n, temperature);
+}
+
+uint32_t rung_argmax(const double *values, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++) {
+        if (values[i] > values[best]) {
+            best = i;
+        }
+    }
+    return (uint32_t)best;
+}
+
+/* p ln(p / m) with m = (p + q) / 2. As p ln(2p / (p + q)), since m can underflow to 0 where the sum does not. */
+static double divergence_term(double p, double q)
+{
+    return p > 0 ? p * rung_log(2 * p / (p + q)) : 0;
+}
+
+double rung_js_divergence(const double *p, const double *q, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += divergence_term(p[i], q[i]) + divergence_term(q[i], p[i]);
+    }
+    double divergence = sum / 2;
+    if (divergence < 0) { /* rounding, when p and q are all but equal */
+        return 0;
+    }
+    return divergence > LN_2 ? LN_2 : divergence;
+}

@@ -1,0 +1,33 @@
+/* exit.h: early exit (Eq 13-14, and the rule that needs agreement). One state a request and level; the batch calls
+ * rung_exit_step after every layer that has a head. Pure. */
+#ifndef RUNG_CASCADE_EXIT_H
+#define RUNG_CASCADE_EXIT_H
+
+#include "cascade/policy.h"
+
+typedef enum rung_exit_verdict {
+    RUNG_EXIT_CONTINUE,
+    RUNG_EXIT_STOP,
+} rung_exit_verdict;
+
+typedef struct rung_exit_state {
+    const rung_exit_policy *policy;
+    const rung_level_calibration *calibration;
+    uint32_t num_classes;
+    uint32_t count;   /* cnt of Eq 14 */
+    uint32_t steps;   /* exits seen in a row with usable logits, while early exit is on */
+    uint32_t layer;   /* of the last exit seen, 1-based */
+    double *previous; /* [num_classes] probabilities of the exit before */
+    double *current;  /* [num_classes] */
+} rung_exit_state;
+
+/* workspace: 2 * num_classes doubles that live as long as the state. */
+void rung_exit_init(rung_exit_state *state, const rung_exit_policy *policy, const rung_level_calibration *calibration,
+                    uint32_t num_classes, double *workspace);
+
+/* The exit after layer `layer` (1-based, rising) said `logits` [num_classes]. The last layer always stops. Two exits in a row are
+ * compared: on the softmax without temperature (paper), or with each exit's own temperature (agree). Exits before
+ * policy->first_layer count towards the patience, but none of them stops. Logits that are not usable reset the count. */
+rung_exit_verdict rung_exit_step(rung_exit_state *state, uint32_t layer, const float *logits);
+
+#endif

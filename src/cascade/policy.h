@@ -1,0 +1,90 @@
+/* policy.h: what decides: thresholds, rules and what was learned for them. Plain data, filled by src/config and src/fit, read by the
+ * other files of src/cascade. No I/O, clock, allocation or model here. Numbers of equations are the paper's. */
+#ifndef RUNG_CASCADE_POLICY_H
+#define RUNG_CASCADE_POLICY_H
+
+#include "base/status.h"
+
+#define RUNG_MAX_LEVELS 8
+
+typedef enum rung_exit_rule {
+    RUNG_EXIT_OFF,   /* all layers run (tabi, tangobert) */
+    RUNG_EXIT_PAPER, /* Eq 13-14 on the softmax without temperature */
+    RUNG_EXIT_AGREE, /* same argmax, Jensen-Shannon divergence < tau, calibrated confidence >= confidence, patience times */
+} rung_exit_rule;
+
+typedef struct rung_exit_policy {
+    rung_exit_rule rule;
+    double tau;           /* >= 0; 0 never exits early */
+    uint32_t patience;    /* p of Eq 14, >= 1 */
+    double confidence;    /* c_e, for RUNG_EXIT_AGREE, in [0, 1] */
+    uint32_t first_layer; /* first exit at which the request may stop, 1-based */
+} rung_exit_policy;
+
+typedef struct rung_offload_policy {
+    double threshold[RUNG_MAX_LEVELS]; /* t by level (index level - 1) in [0, 1]; 1 always offloads */
+    bool hard;                         /* p = 0 above t */
+    double k;                          /* Eq 7, when not hard; > 0 */
+} rung_offload_policy;
+
+typedef enum rung_prune_unit {
+    RUNG_PRUNE_AUTO, /* token where this and all further tokenizers match, else word */
+    RUNG_PRUNE_TOKEN,
+    RUNG_PRUNE_WORD,
+} rung_prune_unit;
+
+typedef struct rung_prune_policy {
+    bool enabled;
+    double alpha; /* Eq 10, >= 0 */
+    rung_prune_unit unit;
+} rung_prune_policy;
+
+typedef enum rung_weights {
+    RUNG_WEIGHTS_ACCURACY, /* proportional to each level's accuracy, Eq 11-12 */
+    RUNG_WEIGHTS_LAST,     /* the last level visited answers alone (tangobert, single) */
+} rung_weights;
+
+typedef struct rung_policy {
+    char name[32];
+    uint64_t seed;
+    rung_offload_policy offload;
+    rung_prune_policy prune;
+    rung_exit_policy exit;
+    rung_weights weights;
+    bool pooled_decision;         /* the pooled confidence decides, else the level's own */
+    bool raw_ensemble;            /* Eq 11 on the softmax without temperature (paper, tabi) */
+    uint32_t first_compute_level; /* levels below it only pass the full text on; 1: all compute */
+    bool all_layer_importance;    /* Eq 9 over all layers (tabi) instead of the first exit.first_layer ones */
+} rung_policy;
+
+/* What was learned for one level. Arrays are lent and outlive every request. */
+typedef struct rung_level_calibration {
+    uint32_t num_exits;        /* = layers of the model; exit e is the one after layer e, e = 1..num_exits */
+    const double *temperature; /* [num_exits], T of Eq 6 */
+    double accuracy;           /* of the last exit on calibration data, in [0, 1] */
+} rung_level_calibration;
+
+typedef struct rung_calibration {
+    uint32_t num_levels;
+    uint32_t num_classes;
+    rung_level_calibration level[RUNG_MAX_LEVELS];
+} rung_calibration;
+
+/* Fills *policy with the defaults of "rung", "paper", "tabi", "tangobert" or "single" (first_compute_level = num_levels: always the top).
+ * RUNG_NOT_FOUND lists the names. */
+rung_status rung_policy_defaults(const char *name, uint32_t num_levels, rung_policy *policy,
+                                 rung_error *error) RUNG_WARN_UNUSED;
+
+/* The names, in the order of documentation; static storage. */
+const char *const *rung_policy_names(size_t *count);
+
+/* Every field inside its range, and the calibration's too, else RUNG_INVALID names field, value and limit. Without a
+ * calibration (NULL) only what does not depend on it is checked, for RUNG_MAX_LEVELS levels. */
+rung_status rung_policy_check(const rung_policy *policy, const rung_calibration *calibration,
+                              rung_error *error) RUNG_WARN_UNUSED;
+
+/* Eq 9's layers: how many of the first layers of a model with num_layers give the importance: all of them with
+ * all_layer_importance or early exit off, else the first exit.first_layer ones. */
+uint32_t rung_policy_importance_layers(const rung_policy *policy, uint32_t num_layers);
+
+#endif

@@ -1,0 +1,357 @@
+/* request.c: the life of one request at one level: the workflow of the paper's section II-B and of docs/architecture.md, top to bottom.
+ * Called by src/run (later by the node, the simulator and the replay) with every event of the request. Must not know a clock, a
+ * socket, a model or a text. Source: the paper, sections II-B to II-E. See request.h.
+ *
+ * Every pair of state and event is defined: what a handler does not expect, it drops. A request ends once, with ANSWER, FAIL or a
+ * cancellation; TIMER and CANCEL end it from any state. */
+#include "cascade/request.h"
+
+#include "cascade/confidence.h"
+#include "cascade/ensemble.h"
+#include "cascade/offload.h"
+
+#include <assert.h>
+
+/* The steps, in the order of II-B, then what may come between. */
+static unsigned present(rung_request *request, const rung_event *event);
+static unsigned decide(rung_request *request, const rung_event *event);
+static unsigned send_up(rung_request *request);
+static unsigned take_reply(rung_request *request, const rung_event *event);
+static unsigned answer(rung_request *request, double now_s);
+static unsigned lose_upstream(rung_request *request, rung_degraded reason, double now_s);
+static unsigned time_out(rung_request *request, double now_s);
+static unsigned cancel(rung_request *request, double now_s);
+static unsigned fail(rung_request *request, double now_s);
+
+unsigned rung_request_step(rung_request *request, const rung_event *event)
+{
+    if (request->finished) {
+        return RUNG_ACTION_NONE;
+    }
+    switch (event->kind) {
+    case RUNG_EVENT_START:
+        return present(request, event);
+    case RUNG_EVENT_LOCAL_DONE:
+        return decide(request, event);
+    case RUNG_EVENT_UPSTREAM_REPLY:
+        return take_reply(request, event);
+    case RUNG_EVENT_UPSTREAM_FAILED:
+        return lose_upstream(request, event->reason, event->now_s);
+    case RUNG_EVENT_TIMER:
+        return time_out(request, event->now_s);
+    case RUNG_EVENT_CANCEL:
+        return cancel(request, event->now_s);
+    }
+    return RUNG_ACTION_NONE;
+}
+
+static rung_level_result *own_result(rung_request *request)
+{
+    return &request->results[request->level - 1];
+}
+
+static bool passes_on(const rung_request *request)
+{
+    return request->level < request->policy->first_compute_level;
+}
+
+/* The first cause is the one that is told. */
+static void degrade(rung_request *request, rung_degraded reason)
+{
+    if (request->degraded == RUNG_DEGRADED_NO) {
+        request->degraded = reason;
+    }
+}
+
+/* Step 1: the task is presented to this level's model, or only passed on. */
+static unsigned present(rung_request *request, const rung_event *event)
+{
+    if (request->local != RUNG_LOCAL_IDLE) {
+        return RUNG_ACTION_NONE;
+    }
+    request->started_s = event->now_s;
+    if (passes_on(request)) {
+        request->local = RUNG_LOCAL_SKIPPED;
+        request->offload_probability = 1;
+        return send_up(request);
+    }
+    request->local = RUNG_LOCAL_RUNNING;
+    return RUNG_ACTION_COMPUTE;
+}
+
+/* The local result: what Eq 11 adds up, and the confidence of Eq 6. False when the model gave nothing to use. */
+static bool take_local(rung_request *request, const rung_event *event)
+{
+    const rung_level_calibration *calibration = &request->calibration->level[request->level - 1];
+    uint32_t n = request->calibration->num_classes;
+    request->local = RUNG_LOCAL_DONE;
+    bool exit_exists = event->exit_layer >= 1 && event->exit_layer <= calibration->num_exits;
+    if (event->logits == NULL || !exit_exists || !rung_logits_usable(event->logits, n)) {
+        return false;
+    }
+    rung_level_result *own = own_result(request);
+    own->visited = true;
+    own->exit_layer = event->exit_layer;
+    own->num_layers = event->num_layers;
+    rung_softmax(event->logits, n, calibration->temperature[event->exit_layer - 1], own->probabilities);
+    own->confidence = own->probabilities[rung_argmax(own->probabilities, n)];
+    if (request->policy->raw_ensemble) {
+        rung_softmax(event->logits, n, 1, own->probabilities);
+    }
+    return true;
+}
+
+/* request->pooled = the visited levels up to `highest`, weighed and added up (Eq 11-12). */
+static void pool(rung_request *request, uint32_t highest, double weights[RUNG_MAX_LEVELS])
+{
+    bool visited[RUNG_MAX_LEVELS] = {false};
+    const double *probabilities[RUNG_MAX_LEVELS];
+    uint32_t num_levels = request->calibration->num_levels;
+    for (uint32_t l = 0; l < num_levels; l++) {
+        visited[l] = l < highest && request->results[l].visited;
+        probabilities[l] = request->results[l].probabilities;
+    }
+    rung_ensemble_weights(request->policy->weights, request->calibration, visited, weights);
+    rung_ensemble_pool(weights, probabilities, num_levels, request->calibration->num_classes, request->pooled);
+}
+
+/* The confidence that decides: this level's own, or that of the pool of what is known so far. */
+static double deciding_confidence(rung_request *request)
+{
+    if (!request->policy->pooled_decision) {
+        return own_result(request)->confidence;
+    }
+    double weights[RUNG_MAX_LEVELS];
+    pool(request, request->level, weights);
+    return request->pooled[rung_argmax(request->pooled, request->calibration->num_classes)];
+}
+
+/* Eq 7 and its coin. Without a local result the next level is the only one that can know. */
+static bool wants_upper(rung_request *request)
+{
+    if (request->level == request->calibration->num_levels) {
+        request->offload_probability = 0;
+        return false;
+    }
+    if (passes_on(request) || !own_result(request)->visited) {
+        request->offload_probability = 1;
+        return true;
+    }
+    const rung_offload_policy *offload = &request->policy->offload;
+    double confidence = deciding_confidence(request);
+    request->offload_probability = rung_offload_probability(offload, request->level, confidence);
+    return rung_offload_decide(offload, request->level, confidence, request->key);
+}
+
+/* Step 2: from the initial result, whether a higher level is needed. */
+static unsigned decide(rung_request *request, const rung_event *event)
+{
+    if (request->local != RUNG_LOCAL_RUNNING) {
+        return RUNG_ACTION_NONE;
+    }
+    bool known = take_local(request, event);
+    bool wanted = wants_upper(request);
+    if (known && !wanted) {
+        request->degraded = RUNG_DEGRADED_NO; /* whatever befell a speculation: it was not needed */
+        if (request->upstream == RUNG_UPSTREAM_WAITING) {
+            request->upstream = RUNG_UPSTREAM_CANCELLED;
+            return RUNG_ACTION_CANCEL_UPSTREAM | answer(request, event->now_s);
+        }
+        request->upstream = request->upstream == RUNG_UPSTREAM_DONE ? RUNG_UPSTREAM_CANCELLED : request->upstream;
+        return answer(request, event->now_s);
+    }
+    if (!known) {
+        degrade(request, RUNG_DEGRADED_MODEL);
+    }
+    if (!wanted) {
+        return fail(request, event->now_s); /* the top level, and its model gave nothing */
+    }
+    switch (request->upstream) {
+    case RUNG_UPSTREAM_IDLE:
+        return send_up(request);
+    case RUNG_UPSTREAM_WAITING:
+        return RUNG_ACTION_NONE;
+    case RUNG_UPSTREAM_DONE:
+        return answer(request, event->now_s);
+    case RUNG_UPSTREAM_FAILED:
+    case RUNG_UPSTREAM_CANCELLED:
+        break;
+    }
+    return known ? answer(request, event->now_s) : fail(request, event->now_s);
+}
+
+/* Step 3: the request, pruned, goes to the next level, which does the same again. */
+static unsigned send_up(rung_request *request)
+{
+    request->upstream = RUNG_UPSTREAM_WAITING;
+    return RUNG_ACTION_SEND;
+}
+
+/* Results from above are used only when at least one level computed and all that it says are probabilities. */
+static bool reply_is_sound(const rung_request *request)
+{
+    bool any = false;
+    for (uint32_t l = request->level; l < request->calibration->num_levels; l++) {
+        const rung_level_result *result = &request->results[l];
+        if (!result->visited) {
+            continue;
+        }
+        double sum = 0;
+        for (uint32_t c = 0; c < request->calibration->num_classes; c++) {
+            double p = result->probabilities[c];
+            if (!(p >= 0 && p <= 1 + 1e-6)) { /* a rounded 1 may come as a little more */
+                return false;
+            }
+            sum += p;
+        }
+        if (sum == 0) {
+            return false;
+        }
+        any = true;
+    }
+    return any;
+}
+
+static unsigned take_reply(rung_request *request, const rung_event *event)
+{
+    if (request->upstream != RUNG_UPSTREAM_WAITING) {
+        return RUNG_ACTION_NONE;
+    }
+    if (!reply_is_sound(request)) {
+        return lose_upstream(request, RUNG_DEGRADED_BAD_REPLY, event->now_s);
+    }
+    request->upstream = RUNG_UPSTREAM_DONE;
+    degrade(request, event->reason);
+    return request->local == RUNG_LOCAL_RUNNING ? RUNG_ACTION_NONE : answer(request, event->now_s);
+}
+
+static void finish(rung_request *request, double now_s)
+{
+    request->finished = true;
+    request->finished_s = now_s;
+}
+
+/* Step 4: what the visited levels found is the answer; where the request entered, it is pooled. */
+static unsigned answer(rung_request *request, double now_s)
+{
+    finish(request, now_s);
+    uint32_t num_levels = request->calibration->num_levels;
+    for (uint32_t l = request->level; l < num_levels && request->upstream != RUNG_UPSTREAM_DONE; l++) {
+        request->results[l].visited = false; /* a reply that was refused or not wanted */
+    }
+    for (uint32_t l = 0; l < num_levels; l++) {
+        request->answer_level = request->results[l].visited ? l + 1 : request->answer_level;
+    }
+    if (request->level == request->entry_level) {
+        double weights[RUNG_MAX_LEVELS];
+        pool(request, num_levels, weights);
+        for (uint32_t l = 0; l < num_levels; l++) {
+            request->results[l].weight = weights[l];
+        }
+        request->label = rung_argmax(request->pooled, request->calibration->num_classes);
+        request->score = request->pooled[request->label];
+    }
+    return RUNG_ACTION_ANSWER;
+}
+
+/* Between 3 and 4: nothing will come from above. The local result answers, is still waited for, or is computed after all. */
+static unsigned lose_upstream(rung_request *request, rung_degraded reason, double now_s)
+{
+    if (request->upstream != RUNG_UPSTREAM_WAITING) {
+        return RUNG_ACTION_NONE;
+    }
+    request->upstream = RUNG_UPSTREAM_FAILED;
+    degrade(request, reason == RUNG_DEGRADED_NO ? RUNG_DEGRADED_UNREACHABLE : reason);
+    if (request->local == RUNG_LOCAL_RUNNING) {
+        return RUNG_ACTION_NONE;
+    }
+    if (request->local == RUNG_LOCAL_SKIPPED) {
+        request->local = RUNG_LOCAL_RUNNING;
+        return RUNG_ACTION_COMPUTE;
+    }
+    return own_result(request)->visited ? answer(request, now_s) : fail(request, now_s);
+}
+
+/* Stops what still runs; returns the actions for it. */
+static unsigned stop_work(rung_request *request)
+{
+    unsigned actions = RUNG_ACTION_NONE;
+    if (request->local == RUNG_LOCAL_RUNNING) {
+        request->local = RUNG_LOCAL_CANCELLED;
+        actions |= RUNG_ACTION_CANCEL_LOCAL;
+    }
+    if (request->upstream == RUNG_UPSTREAM_WAITING) {
+        request->upstream = RUNG_UPSTREAM_CANCELLED;
+        actions |= RUNG_ACTION_CANCEL_UPSTREAM;
+    }
+    return actions;
+}
+
+/* The deadline: the best that is known is the answer. */
+static unsigned time_out(rung_request *request, double now_s)
+{
+    unsigned actions = stop_work(request);
+    request->degraded = RUNG_DEGRADED_DEADLINE;
+    bool known = own_result(request)->visited || request->upstream == RUNG_UPSTREAM_DONE;
+    return actions | (known ? answer(request, now_s) : fail(request, now_s));
+}
+
+/* Nobody waits any more: neither answer nor failure. */
+static unsigned cancel(rung_request *request, double now_s)
+{
+    finish(request, now_s);
+    return stop_work(request);
+}
+
+static unsigned fail(rung_request *request, double now_s)
+{
+    finish(request, now_s);
+    return RUNG_ACTION_FAIL;
+}
+
+bool rung_request_waits(const rung_request *request)
+{
+    return !request->finished && request->upstream == RUNG_UPSTREAM_WAITING;
+}
+
+bool rung_request_prunes(const rung_request *request)
+{
+    return request->policy->prune.enabled && request->results[request->level - 1].visited;
+}
+
+const char *rung_degraded_name(rung_degraded reason)
+{
+    switch (reason) {
+    case RUNG_DEGRADED_NO:
+        return "no";
+    case RUNG_DEGRADED_UNREACHABLE:
+        return "unreachable";
+    case RUNG_DEGRADED_DEADLINE:
+        return "deadline";
+    case RUNG_DEGRADED_BAD_REPLY:
+        return "bad reply";
+    case RUNG_DEGRADED_OVERLOADED:
+        return "overloaded";
+    case RUNG_DEGRADED_LOOP:
+        return "loop";
+    case RUNG_DEGRADED_MODEL:
+        return "model";
+    }
+    return "unknown";
+}
+
+void rung_request_init(rung_request *request, const rung_policy *policy, const rung_calibration *calibration,
+                       uint32_t level, uint32_t entry_level, uint64_t key, double *workspace)
+{
+    assert(calibration->num_levels <= RUNG_MAX_LEVELS);
+    assert(entry_level >= 1 && entry_level <= level && level <= calibration->num_levels);
+    *request = (rung_request){.policy = policy,
+                              .calibration = calibration,
+                              .level = level,
+                              .entry_level = entry_level,
+                              .key = key,
+                              .pooled = workspace + (size_t)RUNG_MAX_LEVELS * calibration->num_classes};
+    for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
+        request->results[l].probabilities = workspace + (size_t)l * calibration->num_classes;
+    }
+}

@@ -1,0 +1,162 @@
+/* test_confidence.c: softmax, argmax and Jensen-Shannon divergence against numbers worked out by hand, and their properties. */
+#include "base/prng.h"
+#include "cascade/confidence.h"
+#include "numbers.h"
+
+static void softmax_by_hand(void **state)
+{
+    (void)state;
+    /* exp(ln 1, ln 2, ln 5) = 1, 2, 5, which add up to 8. */
+    double logits[3] = {0, 0.69314718055994530942, 1.60943791243410037460};
+    double p[3];
+    rung_softmax_f64(logits, 3, 1, p);
+    assert_near("by hand", p[0], 0.125, 1e-15);
+    assert_near("by hand", p[1], 0.25, 1e-15);
+    assert_near("by hand", p[2], 0.625, 1e-15);
+    /* T = 2 takes square roots: 1, 1.4142135623730951, 2.23606797749979; sum 4.650281539872885. */
+    rung_softmax_f64(logits, 3, 2, p);
+    assert_near("by hand", p[0], 1 / 4.650281539872885, 1e-15);
+    assert_near("by hand", p[2], 2.23606797749979 / 4.650281539872885, 1e-15);
+    /* T = 1/2 squares: 1, 4, 25; sum 30. */
+    rung_softmax_f64(logits, 3, 0.5, p);
+    assert_near("by hand", p[1], 4.0 / 30, 1e-15);
+    assert_near("by hand", p[2], 25.0 / 30, 1e-15);
+    /* Two classes are the logistic function: 1 / (1 + e^-1) = 0.7310585786300049. */
+    float two[2] = {-0.25f, 0.75f};
+    rung_softmax(two, 2, 1, p);
+    assert_near("by hand", p[1], 0.7310585786300049, 1e-15);
+}
+
+static void softmax_of_extremes(void **state)
+{
+    (void)state;
+    double p[3];
+    float huge[3] = {3e38f, -3e38f, 3e38f};
+    rung_softmax(huge, 3, 0.05, p);
+    assert_true(p[0] == 0.5 && p[1] == 0 && p[2] == 0.5);
+    float ruled_out[3] = {-INFINITY, 0, -INFINITY};
+    rung_softmax(ruled_out, 3, 1, p);
+    assert_true(p[0] == 0 && p[1] == 1 && p[2] == 0);
+    float unusable[3][3] = {{NAN, 1, 2}, {INFINITY, 0, 1}, {-INFINITY, -INFINITY, -INFINITY}};
+    for (int i = 0; i < 3; i++) {
+        assert_false(rung_logits_usable(unusable[i], 3));
+        rung_softmax(unusable[i], 3, 1, p);
+        assert_near("by hand", p[0], 1.0 / 3, 1e-16);
+        assert_true(p[0] == p[1] && p[1] == p[2]);
+    }
+    assert_true(rung_logits_usable(huge, 3));
+    assert_true(rung_logits_usable(ruled_out, 3));
+    float one = -7;
+    rung_softmax(&one, 1, 3, p);
+    assert_true(p[0] == 1);
+}
+
+static void softmax_properties(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 2, 3, 6, 77, 4096};
+    rung_prng prng = {1};
+    float *z = malloc(4096 * sizeof *z);
+    double *p = malloc(4096 * sizeof *p);
+    double *q = malloc(4096 * sizeof *q);
+    assert_true(z != NULL && p != NULL && q != NULL);
+    for (int round = 0; round < 300; round++) {
+        size_t n = sizes[round % 6];
+        double temperature = 0.05 + 20 * rung_prng_uniform(&prng);
+        for (size_t i = 0; i < n; i++) {
+            z[i] = (float)(10 * rung_prng_normal(&prng));
+        }
+        rung_softmax(z, n, temperature, p);
+        rung_softmax(z, n, temperature * 2, q);
+        double sum = 0;
+        size_t best = 0;
+        for (size_t i = 0; i < n; i++) {
+            assert_true(p[i] >= 0 && p[i] <= 1);
+            sum += p[i];
+            best = z[i] > z[best] ? i : best;
+        }
+        assert_near("by hand", sum, 1, 1e-12);
+        assert_int_equal(rung_argmax(p, n), best);
+        assert_true(q[best] <= p[best]); /* a higher temperature is never surer */
+        double js = rung_js_divergence(p, q, n);
+        assert_true(js >= 0 && js <= 0.6931471805599454);
+        assert_near("by hand", rung_js_divergence(q, p, n), js, 1e-15);
+        assert_near("by hand", rung_js_divergence(p, p, n), 0, 1e-15);
+    }
+    free(z);
+    free(p);
+    free(q);
+}
+
+static void argmax_ties(void **state)
+{
+    (void)state;
+    double values[4] = {0.25, 0.5, 0.5, 0.25};
+    assert_int_equal(rung_argmax(values, 4), 1);
+    assert_int_equal(rung_argmax(values, 1), 0);
+}
+
+static void divergence_by_hand(void **state)
+{
+    (void)state;
+    double a[2] = {1, 0};
+    double b[2] = {0, 1};
+    double half[2] = {0.5, 0.5};
+    assert_near("by hand", rung_js_divergence(a, b, 2), 0.6931471805599453, 1e-16); /* ln 2: nothing in common */
+    /* m = (.75, .25): (ln(4/3)) / 2 + (.5 ln(2/3) + .5 ln 2) / 2 = (3/4) ln(4/3), ln(4/3) = 0.28768207245178085. */
+    assert_near("by hand", rung_js_divergence(a, half, 2), 0.75 * 0.28768207245178085, 1e-15);
+    double tiny[2] = {5e-324, 1};
+    assert_near("by hand", rung_js_divergence(tiny, b, 2), 0, 1e-300);
+}
+
+static void golden_softmax(void **state)
+{
+    (void)state;
+    json_t *cases = numbers_section("softmax");
+    size_t i;
+    json_t *one;
+    json_array_foreach(cases, i, one)
+    {
+        float logits[8];
+        double p[8];
+        double expected[8];
+        size_t n = numbers_floats(json_object_get(one, "logits"), logits, 8);
+        assert_int_equal(numbers_doubles(json_object_get(one, "probabilities"), expected, 8), n);
+        rung_softmax(logits, n, numbers_value(one, "temperature"), p);
+        for (size_t c = 0; c < n; c++) {
+            assert_near(numbers_name(one), p[c], expected[c], 1e-14);
+        }
+        uint32_t label = rung_argmax(p, n);
+        assert_int_equal(label, (uint32_t)numbers_value(one, "label"));
+        assert_near(numbers_name(one), p[label], numbers_value(one, "confidence"), 1e-14);
+    }
+    json_decref(cases);
+}
+
+static void golden_divergence(void **state)
+{
+    (void)state;
+    json_t *cases = numbers_section("js_divergence");
+    size_t i;
+    json_t *one;
+    json_array_foreach(cases, i, one)
+    {
+        double p[8];
+        double q[8];
+        size_t n = numbers_doubles(json_object_get(one, "p"), p, 8);
+        assert_int_equal(numbers_doubles(json_object_get(one, "q"), q, 8), n);
+        assert_near(numbers_name(one), rung_js_divergence(p, q, n), numbers_value(one, "divergence"), 1e-15);
+    }
+    json_decref(cases);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softmax_by_hand),    cmocka_unit_test(softmax_of_extremes),
+        cmocka_unit_test(softmax_properties), cmocka_unit_test(argmax_ties),
+        cmocka_unit_test(divergence_by_hand), cmocka_unit_test(golden_softmax),
+        cmocka_unit_test(golden_divergence),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,259 @@
+/* test_exit.c: early exit (Eq 13-14 and the rule that needs agreement) on sequences of exits worked out by hand. */
+#include "base/prng.h"
+#include "cascade/confidence.h"
+#include "cascade/exit.h"
+#include "numbers.h"
+
+#define NUM_EXITS 8
+
+static const double ones[NUM_EXITS] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+/* The layer at which a request with these logits [n][2] stops; 0: not within n. */
+static uint32_t run(const rung_exit_policy *policy, const double *temperature, const float logits[][2], uint32_t n)
+{
+    rung_level_calibration calibration = {.num_exits = NUM_EXITS, .temperature = temperature};
+    double workspace[4];
+    rung_exit_state state;
+    rung_exit_init(&state, policy, &calibration, 2, workspace);
+    for (uint32_t layer = 1; layer <= n; layer++) {
+        if (rung_exit_step(&state, layer, logits[layer - 1]) == RUNG_EXIT_STOP) {
+            return layer;
+        }
+    }
+    return 0;
+}
+
+/* ln 4: the softmax of (0, ln 4) is (.2, .8). */
+#define LN4 1.3862944f
+/* ln 19: (.05, .95). ln 24: (.04, .96). */
+#define LN19 2.9444390f
+#define LN24 3.1780538f
+
+static void paper_counts(void **state)
+{
+    (void)state;
+    rung_exit_policy policy = {.rule = RUNG_EXIT_PAPER, .tau = 0.02, .patience = 1, .first_layer = 1};
+    /* .8, .95, .96: |.95 - .8| = .15 is too much, |.96 - .95| = .01 < .02 counts: exit 3. */
+    static const float rising[][2] = {{0, LN4}, {0, LN19}, {0, LN24}, {0, LN24}};
+    assert_int_equal(run(&policy, ones, rising, 4), 3);
+    policy.patience = 2;
+    assert_int_equal(run(&policy, ones, rising, 4), 4);
+    policy.tau = 0.2;
+    assert_int_equal(run(&policy, ones, rising, 4), 3); /* .15 and .01 both count now */
+    policy.tau = 0;
+    policy.patience = 1;
+    static const float same[][2] = {{0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}};
+    assert_int_equal(run(&policy, ones, same, 8), 8); /* tau = 0 never counts: the last layer */
+    policy.tau = 1e-9;
+    assert_int_equal(run(&policy, ones, same, 8), 2); /* the first comparison is at exit 2 */
+    /* A large difference in between starts the count anew: differences 0, .15, 0, 0. */
+    static const float broken[][2] = {{0, LN4}, {0, LN4}, {0, LN19}, {0, LN19}, {0, LN19}, {0, LN19}};
+    policy.patience = 2;
+    policy.tau = 0.02;
+    assert_int_equal(run(&policy, ones, broken, 6), 5);
+}
+
+static void equality_resets(void **state)
+{
+    (void)state;
+    /* (.5, .5), then (1, 0): the difference is exactly .5. */
+    static const float half[][2] = {{0, 0}, {0, -INFINITY}};
+    rung_exit_policy policy = {.rule = RUNG_EXIT_PAPER, .tau = 0.5, .patience = 1, .first_layer = 1};
+    assert_int_equal(run(&policy, ones, half, 2), 0);
+    policy.tau = nextafter(0.5, 1);
+    assert_int_equal(run(&policy, ones, half, 2), 2);
+}
+
+static void paper_is_blind_to_flips(void **state)
+{
+    (void)state;
+    static const float flip[][2] = {{0, LN19}, {LN19, 0}, {LN19, 0}};
+    rung_exit_policy policy = {
+        .rule = RUNG_EXIT_PAPER, .tau = 1e-5, .patience = 1, .confidence = 0.9, .first_layer = 1};
+    assert_int_equal(run(&policy, ones, flip, 3), 2);
+    policy.rule = RUNG_EXIT_AGREE;
+    assert_int_equal(run(&policy, ones, flip, 3), 3);
+}
+
+static void paper_takes_no_temperature(void **state)
+{
+    (void)state;
+    static const double temperature[NUM_EXITS] = {1, 20, 1, 1, 1, 1, 1, 1};
+    static const float same[][2] = {{0, LN19}, {0, LN19}};
+    rung_exit_policy policy = {.rule = RUNG_EXIT_PAPER, .tau = 1e-5, .patience = 1, .first_layer = 1};
+    assert_int_equal(run(&policy, temperature, same, 2), 2);
+    policy.rule = RUNG_EXIT_AGREE;
+    policy.confidence = 0;
+    assert_int_equal(run(&policy, temperature, same, 2), 0);
+}
+
+static void agree_needs_all_three(void **state)
+{
+    (void)state;
+    rung_exit_policy policy = {
+        .rule = RUNG_EXIT_AGREE, .tau = 0.02, .patience = 1, .confidence = 0.9, .first_layer = 1};
+    static const float unsure[][2] = {{0, LN4}, {0, LN4}, {0, LN19}, {0, LN24}};
+    /* Exit 2: .8 < .9. Exit 3: .95, but its divergence from exit 2: m = (.125, .875),
+     * (.2 ln 1.6 + .8 ln(.8/.875) + .05 ln .4 + .95 ln(.95/.875)) / 2 = (.094001 - .071690 - .045815 + .078126) / 2 = .027311 > .02.
+     * Exit 4: (.05, .95) and (.04, .96) are .00029 apart. */
+    assert_int_equal(run(&policy, ones, unsure, 4), 4);
+    policy.tau = 0.0274;
+    assert_int_equal(run(&policy, ones, unsure, 4), 3);
+    policy.tau = 0.0272;
+    assert_int_equal(run(&policy, ones, unsure, 4), 4);
+    policy.confidence = 0.97;
+    assert_int_equal(run(&policy, ones, unsure, 4), 0);
+    /* At T = 2 the square roots count: (0, ln 19) gives sqrt(19) / (1 + sqrt(19)) = .8134, below .9. */
+    static const double twos[NUM_EXITS] = {2, 2, 2, 2, 2, 2, 2, 2};
+    static const float sure[][2] = {{0, LN19}, {0, LN19}, {0, LN19}};
+    policy.confidence = 0.9;
+    assert_int_equal(run(&policy, twos, sure, 3), 0);
+    policy.confidence = 0.81;
+    assert_int_equal(run(&policy, twos, sure, 3), 2);
+}
+
+static void first_layer_and_off(void **state)
+{
+    (void)state;
+    static const float same[][2] = {{0, 4}, {0, 4}, {0, 4}, {0, 4}, {0, 4}, {0, 4}, {0, 4}, {0, 4}};
+    rung_exit_policy policy = {
+        .rule = RUNG_EXIT_AGREE, .tau = 0.02, .patience = 1, .confidence = 0.5, .first_layer = 5};
+    assert_int_equal(run(&policy, ones, same, 8), 5);
+    policy.first_layer = 100;
+    assert_int_equal(run(&policy, ones, same, 8), 8);
+    policy.first_layer = 1;
+    policy.rule = RUNG_EXIT_OFF;
+    assert_int_equal(run(&policy, ones, same, 8), 8);
+}
+
+static void unusable_logits_reset(void **state)
+{
+    (void)state;
+    static const float broken[][2] = {{0, 4}, {NAN, 4}, {0, 4}, {0, 4}};
+    rung_exit_policy policy = {.rule = RUNG_EXIT_PAPER, .tau = 0.02, .patience = 1, .first_layer = 1};
+    assert_int_equal(run(&policy, ones, broken, 4), 4);
+}
+
+static void skipped_heads(void **state)
+{
+    (void)state;
+    rung_exit_policy policy = {.rule = RUNG_EXIT_PAPER, .tau = 0.02, .patience = 1, .first_layer = 1};
+    rung_level_calibration calibration = {.num_exits = NUM_EXITS, .temperature = ones};
+    double workspace[4];
+    rung_exit_state exits;
+    float logits[2] = {0, 4};
+    rung_exit_init(&exits, &policy, &calibration, 2, workspace);
+    assert_int_equal(rung_exit_step(&exits, 3, logits), RUNG_EXIT_CONTINUE);
+    assert_int_equal(rung_exit_step(&exits, 6, logits), RUNG_EXIT_STOP);
+    assert_int_equal(exits.layer, 6);
+}
+
+/* Against the definition written out again over whole sequences, for any number of classes. */
+static void random_sequences(void **state)
+{
+    (void)state;
+    rung_prng prng = {7};
+    for (int round = 0; round < 3000; round++) {
+        uint32_t n = 1 + (uint32_t)rung_prng_below(&prng, 5);
+        rung_exit_policy policy = {.rule = RUNG_EXIT_PAPER + (rung_exit_rule)rung_prng_below(&prng, 2),
+                                   .tau = 0.1 * rung_prng_uniform(&prng),
+                                   .patience = 1 + (uint32_t)rung_prng_below(&prng, 3),
+                                   .confidence = rung_prng_uniform(&prng),
+                                   .first_layer = 1 + (uint32_t)rung_prng_below(&prng, 4)};
+        double temperature[NUM_EXITS];
+        float logits[NUM_EXITS][5];
+        double p[NUM_EXITS][5];
+        for (uint32_t e = 0; e < NUM_EXITS; e++) {
+            temperature[e] = 0.5 + rung_prng_uniform(&prng);
+            for (uint32_t c = 0; c < n; c++) {
+                double last = e > 0 ? (double)logits[e - 1][c] : 0;
+                logits[e][c] = (float)(last + (e == 0 ? 2 : 0.3) * rung_prng_normal(&prng));
+            }
+            rung_softmax(logits[e], n, policy.rule == RUNG_EXIT_PAPER ? 1 : temperature[e], p[e]);
+        }
+        uint32_t expected = NUM_EXITS;
+        uint32_t in_a_row = 0;
+        for (uint32_t e = 1; e + 1 < NUM_EXITS && expected == NUM_EXITS; e++) {
+            uint32_t now = rung_argmax(p[e], n);
+            uint32_t before = rung_argmax(p[e - 1], n);
+            bool stable = policy.rule == RUNG_EXIT_PAPER ? fabs(p[e][now] - p[e - 1][before]) < policy.tau
+                                                         : now == before && p[e][now] >= policy.confidence &&
+                                                               rung_js_divergence(p[e - 1], p[e], n) < policy.tau;
+            in_a_row = stable ? in_a_row + 1 : 0;
+            if (in_a_row >= policy.patience && e + 1 >= policy.first_layer) {
+                expected = e + 1;
+            }
+        }
+        rung_level_calibration calibration = {.num_exits = NUM_EXITS, .temperature = temperature};
+        double workspace[10];
+        rung_exit_state exits;
+        rung_exit_init(&exits, &policy, &calibration, n, workspace);
+        uint32_t layer = 1;
+        while (rung_exit_step(&exits, layer, logits[layer - 1]) == RUNG_EXIT_CONTINUE) {
+            layer++;
+        }
+        assert_int_equal(layer, expected);
+    }
+}
+
+static void golden_exits(void **state)
+{
+    (void)state;
+    json_t *cases = numbers_section("exit");
+    size_t i;
+    json_t *one;
+    json_array_foreach(cases, i, one)
+    {
+        const char *rule = json_string_value(json_object_get(one, "rule"));
+        rung_exit_policy policy = {.rule = strcmp(rule, "off") == 0     ? RUNG_EXIT_OFF
+                                           : strcmp(rule, "paper") == 0 ? RUNG_EXIT_PAPER
+                                                                        : RUNG_EXIT_AGREE,
+                                   .tau = numbers_value(one, "tau"),
+                                   .patience = (uint32_t)numbers_value(one, "patience"),
+                                   .confidence = numbers_value(one, "confidence"),
+                                   .first_layer = (uint32_t)numbers_value(one, "first_layer")};
+        double temperature[16];
+        uint32_t counts[16];
+        rung_level_calibration calibration = {.temperature = temperature};
+        calibration.num_exits = (uint32_t)numbers_doubles(json_object_get(one, "temperature"), temperature, 16);
+        numbers_u32(json_object_get(one, "counts"), counts, 16);
+        double workspace[6];
+        rung_exit_state exits;
+        uint32_t layer = 0;
+        rung_exit_verdict verdict = RUNG_EXIT_CONTINUE;
+        while (verdict == RUNG_EXIT_CONTINUE) {
+            float logits[3];
+            json_t *row = json_array_get(json_object_get(one, "logits"), layer);
+            uint32_t n = (uint32_t)numbers_floats(row, logits, 3);
+            if (layer == 0) {
+                rung_exit_init(&exits, &policy, &calibration, n, workspace);
+            }
+            layer++;
+            verdict = rung_exit_step(&exits, layer, logits);
+            if (policy.rule != RUNG_EXIT_OFF && layer < calibration.num_exits && exits.count != counts[layer - 1]) {
+                fail_msg("%s: cnt %u after layer %u, not %u", numbers_name(one), exits.count, layer, counts[layer - 1]);
+            }
+        }
+        if (layer != (uint32_t)numbers_value(one, "exit_layer")) {
+            fail_msg("%s: stopped after layer %u", numbers_name(one), layer);
+        }
+    }
+    json_decref(cases);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paper_counts),
+        cmocka_unit_test(equality_resets),
+        cmocka_unit_test(paper_is_blind_to_flips),
+        cmocka_unit_test(paper_takes_no_temperature),
+        cmocka_unit_test(agree_needs_all_three),
+        cmocka_unit_test(first_layer_and_off),
+        cmocka_unit_test(unusable_logits_reset),
+        cmocka_unit_test(skipped_heads),
+        cmocka_unit_test(random_sequences),
+        cmocka_unit_test(golden_exits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
