@@ -1,6 +1,7 @@
-/* math.c: exp and log in double precision from IEEE + - * / and fma only, in a fixed order, so that results are the same bits everywhere.
- * Called by fits, probabilities and reports; not by kernels. Source: argument reduction as in Tang (1989, 1990); the series are Taylor's,
- * long enough for the reduced ranges. tests/test_math.c holds both to 2 ulp. */
+/* math.c: exp and log in double precision from IEEE + - * / and fma only, in a fixed order, so that results are the
+ * same bits everywhere. Called by fits, probabilities and reports; not by kernels. Source: argument reduction as in
+ * Tang (1989, 1990); the series are Taylor's, long enough for the reduced ranges. tests/test_math.c holds both to 2
+ * ulp. */
 #include "base/math.h"
 
 #include <math.h>
@@ -89,7 +90,8 @@ double rung_log(double x)
         m *= 0.5;
         exponent++;
     }
-    /* log(1 + f) = f - f²/2 + s (f²/2 + R), s = f / (2 + f), R = 2 s² (1/3 + s²/5 + ...): f - f²/2 carries the result. s² <= 0.0295. */
+    /* log(1 + f) = f - f²/2 + s (f²/2 + R), s = f / (2 + f), R = 2 s² (1/3 + s²/5 + ...): f - f²/2 carries the result.
+     * s² <= 0.0295. */
     double f = m - 1.0;
     double s = f / (2.0 + f);
     double t = s * s;

@@ -1,0 +1,195 @@
+/* demo_report.c: figures, table and stories of `rung demo`. See demo_report.h. */
+#include "cli/demo_report.h"
+
+#include "base/memory.h"
+#include "cascade/confidence.h"
+#include "cli/answer_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The nearest-rank quantile of sorted values. */
+static double quantile(const double *sorted, size_t count, double q)
+{
+    size_t rank = (size_t)(q * (double)count + 0.999999);
+    return sorted[rank < 1 ? 0 : rank > count ? count - 1 : rank - 1];
+}
+
+static void latency_figures(double *latency_ms, size_t count, demo_figures *figures)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += latency_ms[i];
+    }
+    qsort(latency_ms, count, sizeof *latency_ms, compare_doubles);
+    figures->mean_ms = sum / (double)count;
+    figures->p50_ms = quantile(latency_ms, count, 0.5);
+    figures->p95_ms = quantile(latency_ms, count, 0.95);
+}
+
+rung_status demo_figures_of(const rung_cascade *cascade, const rung_dataset *data, const demo_run *run,
+                            const rung_answers *reference, demo_figures *figures, rung_error *error)
+{
+    double *latency_ms = rung_alloc(data->count, sizeof *latency_ms, "latencies", error);
+    if (latency_ms == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    demo_figures sum = {0};
+    size_t right = 0;
+    size_t agreeing = 0;
+    size_t answered[RUNG_MAX_LEVELS] = {0};
+    size_t words = 0;
+    size_t kept_words = 0;
+    for (size_t i = 0; i < data->count; i++) {
+        const rung_answer *answer = rung_answers_get(run->answers, i);
+        right += answer->label_index == data->labels[i];
+        agreeing += answer->label_index == rung_answers_get(reference, i)->label_index;
+        answered[answer->level - 1]++;
+        latency_ms[i] = answer->latency_ms;
+        for (size_t l = 0; l < answer->num_levels; l++) {
+            const rung_level_answer *level = &answer->levels[l];
+            sum.layers_run += level->exit_layer;
+            sum.bytes_up += (double)level->bytes_up;
+            if (level->bytes_up > 0 && level->exit_layer > 0) {
+                words += level->words;
+                kept_words += level->kept_words;
+            }
+        }
+    }
+    double count = (double)data->count;
+    latency_figures(latency_ms, data->count, &sum);
+    sum.accuracy = (double)right / count;
+    sum.agreement = (double)agreeing / count;
+    sum.layers_run /= count;
+    sum.bytes_up /= count;
+    sum.words_pruned = words > 0 ? (double)(words - kept_words) / (double)words : 0;
+    for (uint32_t l = 0; l < cascade->num_levels; l++) {
+        sum.answered[l] = (double)answered[l] / count;
+    }
+    *figures = sum;
+    free(latency_ms);
+    return RUNG_OK;
+}
+
+static size_t total_layers(const rung_cascade *cascade)
+{
+    size_t layers = 0;
+    for (uint32_t l = 0; l < cascade->num_levels; l++) {
+        layers += cascade->level[l].model->config.num_layers;
+    }
+    return layers;
+}
+
+void demo_print_table(rung_buffer *out, const rung_cascade *cascade, const demo_run *runs, const demo_figures *figures,
+                      size_t count)
+{
+    char answered_title[RUNG_MAX_LEVELS * 16] = "";
+    size_t length = 0;
+    for (uint32_t l = 0; l < cascade->num_levels && length < sizeof answered_title; l++) {
+        int written = snprintf(answered_title + length, sizeof answered_title - length, "%s%.10s", l == 0 ? "" : "/",
+                               cascade->level[l].name);
+        length += written > 0 ? (size_t)written : 0;
+    }
+    rung_buffer_format(out, "%-13s %8s %6s  %7s %7s %7s  %-16s %9s %7s %9s\n", "", "", "agrees", "mean", "p50", "p95",
+                       "answered at", "layers", "words", "bytes");
+    rung_buffer_format(out, "%-13s %8s %6s  %7s %7s %7s  %-16s %9s %7s %9s\n", "policy", "accuracy", "cloud", "ms",
+                       "ms", "ms", answered_title, "run", "pruned", "up");
+    for (size_t r = 0; r < count; r++) {
+        const demo_figures *f = &figures[r];
+        char answered[RUNG_MAX_LEVELS * 8] = "";
+        length = 0;
+        for (uint32_t l = 0; l < cascade->num_levels && length < sizeof answered; l++) {
+            int written = snprintf(answered + length, sizeof answered - length, "%s%.0f", l == 0 ? "" : "/",
+                                   100 * f->answered[l]);
+            length += written > 0 ? (size_t)written : 0;
+        }
+        char layers[32];
+        snprintf(layers, sizeof layers, "%.1f/%zu", f->layers_run, total_layers(cascade));
+        rung_buffer_format(out, "%-13s %7.1f%% %5.1f%%  %7.1f %7.1f %7.1f  %-16s %9s %6.1f%% %9.0f\n", runs[r].name,
+                           100 * f->accuracy, 100 * f->agreement, f->mean_ms, f->p50_ms, f->p95_ms, answered, layers,
+                           100 * f->words_pruned, f->bytes_up);
+    }
+}
+
+static void print_thresholds(rung_buffer *out, const rung_cascade *cascade, const rung_offload_policy *offload)
+{
+    rung_buffer_text(out, "t = ");
+    for (uint32_t l = 0; l + 1 < cascade->num_levels; l++) {
+        rung_buffer_format(out, l == 0 ? "%.3g" : ", %.3g", offload->threshold[l]);
+    }
+    if (offload->hard) {
+        rung_buffer_text(out, ", k hard");
+    } else {
+        rung_buffer_format(out, ", k = %.3g", offload->k);
+    }
+}
+
+void demo_print_parameters(rung_buffer *out, const rung_cascade *cascade, const rung_policy *policy)
+{
+    if (policy->first_compute_level >= cascade->num_levels) {
+        rung_buffer_text(out, "full text over all links, nothing computed below\n");
+        return;
+    }
+    print_thresholds(out, cascade, &policy->offload);
+    if (policy->prune.enabled) {
+        rung_buffer_format(out, "; prune alpha = %.3g", policy->prune.alpha);
+    } else {
+        rung_buffer_text(out, "; no pruning");
+    }
+    const rung_exit_policy *exit = &policy->exit;
+    if (exit->rule == RUNG_EXIT_AGREE) {
+        rung_buffer_format(out, "; exit when %" PRIu32 "+1 exits agree, JS < %.3g, confidence >= %.3g", exit->patience,
+                           exit->tau, exit->confidence);
+    } else if (exit->rule == RUNG_EXIT_PAPER) {
+        rung_buffer_format(out, "; exit after Eq 13-14, tau = %.3g, p = %" PRIu32, exit->tau, exit->patience);
+    } else {
+        rung_buffer_text(out, "; all layers");
+    }
+    rung_buffer_text(out, policy->weights == RUNG_WEIGHTS_LAST ? "; last level answers\n" : "; weights by accuracy\n");
+}
+
+static void print_level(rung_buffer *out, const rung_cascade *cascade, const rung_level_answer *level, bool sent)
+{
+    uint32_t label = rung_argmax(level->probabilities, cascade->num_classes);
+    rung_buffer_format(out, "    %-6s layer %2" PRIu32 " of %2" PRIu32 ": %s %.3f, %zu tokens", level->name,
+                       level->exit_layer, level->layers, cascade->labels[label], level->confidence, level->tokens);
+    if (level->truncated_tokens > 0) {
+        rung_buffer_format(out, " (%zu cut)", level->truncated_tokens);
+    }
+    rung_buffer_format(out, ", %.1f ms", level->compute_ms);
+    if (!sent) {
+        rung_buffer_text(out, "\n");
+    } else if (level->words > 0) {
+        rung_buffer_format(out, "; sent up %zu of %zu words, %zu bytes, link %.1f ms\n", level->kept_words,
+                           level->words, level->bytes_up, level->link_ms);
+    } else {
+        rung_buffer_format(out, "; sent up its tokens, pruned, %zu bytes, link %.1f ms\n", level->bytes_up,
+                           level->link_ms);
+    }
+}
+
+void demo_print_story(rung_buffer *out, const rung_cascade *cascade, const char *id, const char *truth,
+                      const char *text, size_t text_bytes, const rung_answer *answer)
+{
+    rung_buffer_format(out, "  %.60s: %s %.3f in %.1f ms", id, answer->label, answer->score, answer->latency_ms);
+    if (truth != NULL) {
+        rung_buffer_format(out, strcmp(truth, answer->label) == 0 ? " (right)" : " (wrong: it is %s)", truth);
+    }
+    rung_buffer_text(out, "\n    \"");
+    cli_text_start(out, text, text_bytes, 90);
+    rung_buffer_text(out, "\"\n");
+    for (size_t l = 0; l < answer->num_levels; l++) {
+        if (answer->levels[l].probabilities != NULL) {
+            print_level(out, cascade, &answer->levels[l], answer->levels[l].bytes_up > 0);
+        }
+    }
+}

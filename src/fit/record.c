@@ -1,0 +1,167 @@
+/* record.c: logits of every exit for every input, on all threads. See record.h. */
+#include "fit/record.h"
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "run/batch_run.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define CHUNK 16 /* inputs that a worker takes at a time */
+
+/* One call, shared by its workers. */
+typedef struct recording {
+    const rung_cascade *cascade;
+    uint32_t level;
+    const rung_input *inputs;
+    size_t count;
+    const rung_progress *progress;
+    float *logits;
+    pthread_mutex_t lock; /* of all below */
+    size_t next;
+    size_t done;
+    rung_status status;
+    rung_error error;
+} recording;
+
+/* What a worker owns. */
+typedef struct recorder {
+    rung_batch batch;
+    rung_encoding tokens[CHUNK];
+    rung_job jobs[CHUNK];
+    float *exit_logits; /* [CHUNK, layers + 1, classes]: every exit, then the last one asked */
+    double *workspace;  /* [CHUNK, 2 classes] */
+} recorder;
+
+static const rung_model *model_of(const recording *shared)
+{
+    return shared->cascade->level[shared->level - 1].model;
+}
+
+static rung_status open_recorder(const recording *shared, recorder *self, rung_error *error)
+{
+    const rung_model *model = model_of(shared);
+    size_t classes = shared->cascade->num_classes;
+    size_t tokens = shared->cascade->batch_tokens;
+    tokens = tokens > model->config.max_tokens ? tokens : model->config.max_tokens;
+    self->exit_logits = rung_alloc(CHUNK * (model->config.num_layers + 1) * classes, sizeof(float), "logits", error);
+    self->workspace = rung_alloc(CHUNK * 2 * classes, sizeof(double), "probabilities", error);
+    if (self->exit_logits == NULL || self->workspace == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    return rung_batch_init(&self->batch, model, shared->cascade->kernels, tokens, CHUNK, error);
+}
+
+static void close_recorder(recorder *self)
+{
+    rung_batch_deinit(&self->batch);
+    for (size_t i = 0; i < CHUNK; i++) {
+        rung_encoding_deinit(&self->tokens[i]);
+    }
+    free(self->exit_logits);
+    free(self->workspace);
+}
+
+/* Copies one input's logits into the cascade's order of classes. */
+static void store(const recording *shared, size_t input, const float *exit_logits)
+{
+    const rung_cascade_level *level = &shared->cascade->level[shared->level - 1];
+    size_t classes = shared->cascade->num_classes;
+    size_t layers = level->model->config.num_layers;
+    float *out = shared->logits + input * layers * classes;
+    for (size_t e = 0; e < layers; e++) {
+        for (size_t c = 0; c < classes; c++) {
+            out[e * classes + level->class_of[c]] = exit_logits[e * classes + c];
+        }
+    }
+}
+
+static rung_status record_chunk(const recording *shared, recorder *self, size_t first, size_t count, rung_error *error)
+{
+    static const rung_exit_policy all_layers = {.rule = RUNG_EXIT_OFF, .patience = 1, .first_layer = 1};
+    const rung_model *model = model_of(shared);
+    size_t classes = shared->cascade->num_classes;
+    size_t stride = (model->config.num_layers + 1) * classes;
+    rung_job *jobs[CHUNK];
+    for (size_t i = 0; i < count; i++) {
+        const rung_input *input = &shared->inputs[first + i];
+        rung_text text = {input->text, input->text_bytes};
+        rung_text pair = {input->text_pair, input->text_pair_bytes};
+        rung_status status = rung_tokenize(model->tokenizer, text, input->text_pair != NULL ? &pair : NULL,
+                                           model->config.max_tokens, &self->tokens[i], error);
+        if (status != RUNG_OK) {
+            return rung_fail_in(error, "input %zu", first + i);
+        }
+        float *exit_logits = self->exit_logits + i * stride;
+        self->jobs[i] = (rung_job){.ids = self->tokens[i].ids,
+                                   .type_ids = self->tokens[i].type_ids,
+                                   .num_tokens = self->tokens[i].length,
+                                   .all_logits = exit_logits,
+                                   .logits = exit_logits + model->config.num_layers * classes};
+        rung_exit_init(&self->jobs[i].exit, &all_layers, &shared->cascade->calibration.level[shared->level - 1],
+                       (uint32_t)classes, self->workspace + i * 2 * classes);
+        jobs[i] = &self->jobs[i];
+    }
+    rung_batch_run(&self->batch, jobs, count, 0);
+    for (size_t i = 0; i < count; i++) {
+        store(shared, first + i, self->exit_logits + i * stride);
+    }
+    return RUNG_OK;
+}
+
+/* Takes the next chunk; 0 when none is left or another worker failed. */
+static size_t take_chunk(recording *shared, size_t *first, size_t finished)
+{
+    pthread_mutex_lock(&shared->lock);
+    shared->done += finished;
+    if (finished > 0) {
+        rung_progress_report(shared->progress, shared->cascade->level[shared->level - 1].name, shared->done,
+                             shared->count);
+    }
+    size_t left = shared->status == RUNG_OK ? shared->count - shared->next : 0;
+    size_t count = left < CHUNK ? left : CHUNK;
+    *first = shared->next;
+    shared->next += count;
+    pthread_mutex_unlock(&shared->lock);
+    return count;
+}
+
+static void work(void *context, size_t index)
+{
+    (void)index;
+    recording *shared = context;
+    rung_error error = {0};
+    recorder self = {0};
+    rung_status status = open_recorder(shared, &self, &error);
+    size_t first = 0;
+    for (size_t count = 0; status == RUNG_OK && (count = take_chunk(shared, &first, count)) > 0;) {
+        status = record_chunk(shared, &self, first, count, &error);
+    }
+    if (status != RUNG_OK) {
+        pthread_mutex_lock(&shared->lock);
+        shared->status = status;
+        shared->error = error;
+        pthread_mutex_unlock(&shared->lock);
+    }
+    close_recorder(&self);
+}
+
+rung_status rung_fit_record(const rung_cascade *cascade, uint32_t level, const rung_input *inputs, size_t count,
+                            const rung_progress *progress, float *logits, rung_error *error)
+{
+    recording shared = {.cascade = cascade,
+                        .level = level,
+                        .inputs = inputs,
+                        .count = count,
+                        .progress = progress,
+                        .logits = logits,
+                        .status = RUNG_OK};
+    pthread_mutex_init(&shared.lock, NULL);
+    rung_parallel(cascade->threads, work, &shared);
+    pthread_mutex_destroy(&shared.lock);
+    if (shared.status != RUNG_OK && error != NULL) {
+        *error = shared.error;
+    }
+    return shared.status;
+}

@@ -1,0 +1,116 @@
+/* batch_run.c: the layer loop. See batch_run.h. */
+#include "run/batch_run.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MAX_ROWS 256
+
+/* The jobs that are still in the batch, in row order. */
+typedef struct running {
+    rung_job *jobs[MAX_ROWS];
+    bool keep[MAX_ROWS];
+    size_t count;
+} running;
+
+static void charge(const rung_batch *batch, running *rows, double seconds)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        rows->jobs[i]->compute_s += seconds * (double)rows->jobs[i]->num_tokens / (double)batch->num_tokens;
+    }
+}
+
+/* Fills the batch from jobs[*next] on and moves *next behind what was taken. */
+static void fill(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, size_t *next, running *rows)
+{
+    rung_batch_clear(batch);
+    rows->count = 0;
+    while (*next < num_jobs && rows->count < MAX_ROWS && rung_batch_fits(batch, jobs[*next]->num_tokens)) {
+        rung_job *job = jobs[*next];
+        rung_batch_add(batch, job->ids, job->type_ids, job->num_tokens);
+        job->compute_s = 0;
+        rows->jobs[rows->count++] = job;
+        (*next)++;
+    }
+}
+
+/* A row leaves: its importance is complete, since no exit comes before the layers that give it. */
+static void leave(const rung_batch *batch, rung_job *job, size_t row, uint32_t layer, uint32_t importance_layers)
+{
+    job->exit_layer = layer + 1;
+    if (job->importance == NULL || importance_layers == 0) {
+        return;
+    }
+    const float *sums = batch->importance + batch->starts[row];
+    for (size_t i = 0; i < job->num_tokens; i++) {
+        job->importance[i] = sums[i] / (float)importance_layers;
+    }
+}
+
+/* Asks the exit after `layer` (0-based) for every row. True when a row stopped. */
+static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, uint32_t importance_layers)
+{
+    bool last = layer + 1 == batch->model->config.num_layers;
+    bool any_left = false;
+    for (size_t row = 0; row < rows->count; row++) {
+        rung_job *job = rows->jobs[row];
+        bool wanted = last || job->all_logits != NULL || job->exit.policy->rule != RUNG_EXIT_OFF;
+        rows->keep[row] = true;
+        if (!wanted || !rung_model_has_exit(batch->model, layer)) {
+            continue;
+        }
+        rung_exit_logits(batch, layer, row, job->logits);
+        if (job->all_logits != NULL) {
+            size_t labels = batch->model->config.num_labels;
+            memcpy(job->all_logits + layer * labels, job->logits, labels * sizeof *job->logits);
+        }
+        if (rung_exit_step(&job->exit, layer + 1, job->logits) == RUNG_EXIT_STOP) {
+            leave(batch, job, row, layer, importance_layers);
+            rows->keep[row] = false;
+            any_left = true;
+        }
+    }
+    return any_left;
+}
+
+static void close_gaps(rung_batch *batch, running *rows)
+{
+    rung_batch_keep(batch, rows->keep);
+    size_t kept = 0;
+    for (size_t row = 0; row < rows->count; row++) {
+        if (rows->keep[row]) {
+            rows->jobs[kept++] = rows->jobs[row];
+        }
+    }
+    rows->count = kept;
+}
+
+static void run_layers(rung_batch *batch, running *rows, uint32_t importance_layers, double started_s)
+{
+    double before_s = started_s;
+    for (uint32_t layer = 0; rows->count > 0 && layer < batch->model->config.num_layers; layer++) {
+        rung_encoder_layer(batch, layer, layer < importance_layers);
+        bool any_left = ask_exits(batch, rows, layer, importance_layers);
+        double now_s = rung_thread_cpu_s();
+        charge(batch, rows, now_s - before_s);
+        before_s = now_s;
+        if (any_left) {
+            close_gaps(batch, rows);
+        }
+    }
+    assert(rows->count == 0); /* the last layer stops every row */
+}
+
+void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers)
+{
+    running rows;
+    for (size_t next = 0; next < num_jobs;) {
+        double started_s = rung_thread_cpu_s();
+        size_t first = next;
+        fill(batch, jobs, num_jobs, &next, &rows);
+        assert(next > first); /* the batch holds at least the longest sequence of its model */
+        run_layers(batch, &rows, importance_layers, started_s);
+    }
+}

@@ -1,0 +1,28 @@
+/* batch_run.h: runs one level's model over a batch of jobs. The batch owns the layer loop: after each layer every row's exit is asked, and
+ * rows that stop leave. Called by the driver (and by servers and fits later); knows no links, levels or clocks but the thread's own. */
+#ifndef RUNG_RUN_BATCH_RUN_H
+#define RUNG_RUN_BATCH_RUN_H
+
+#include "cascade/exit.h"
+#include "model/encoder.h"
+
+/* One tokenized request at one level. */
+typedef struct rung_job {
+    /* In; arrays are [num_tokens] and live until the run is over. */
+    const int32_t *ids;
+    const uint8_t *type_ids;
+    size_t num_tokens;
+    rung_exit_state exit; /* initialised by the caller */
+    /* Out. */
+    uint32_t exit_layer; /* 1-based */
+    float *logits;       /* [num_labels] of that exit */
+    float *importance;   /* [num_tokens] Eq 9, or NULL when not wanted */
+    float *all_logits;   /* [num_layers, num_labels] of every exit that ran, or NULL when not wanted */
+    double compute_s;    /* processor time: each layer's time, shared among its rows by tokens */
+} rung_job;
+
+/* Runs all jobs, as many at a time as fit into `batch` (in their order). importance_layers: how many of the first layers add to the
+ * importance; 0 when no job wants it. A job's results do not depend on the others. */
+void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers);
+
+#endif

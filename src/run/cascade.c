@@ -1,0 +1,334 @@
+/* cascade.c: opens a cascade and checks its parts against each other (labels by name, task, tokenizers, calibration). See cascade.h. */
+#include "run/cascade.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "run/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_BATCH_TOKENS 1024
+#define MAX_BATCH_TOKENS (1u << 20)
+
+/* Opens the level's model and checks what one model alone must fulfil. */
+static rung_status open_level(rung_cascade *cascade, uint32_t index, rung_error *error)
+{
+    const rung_level_config *config = &cascade->config.levels[index];
+    rung_cascade_level *level = &cascade->level[index];
+    level->name = config->name;
+    level->speed = config->speed;
+    level->link = config->link;
+    rung_status status = rung_model_open(config->model_path, cascade->precision, &level->model, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    if (level->model->config.task != RUNG_TASK_SINGLE_LABEL) {
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "%s: problem_type multi_label_classification: this version runs single-label models only",
+                         config->model_path);
+    }
+    return RUNG_OK;
+}
+
+static const char *label_of(const rung_cascade *cascade, uint32_t level, size_t index)
+{
+    return rung_cascade_config_rename(&cascade->config, cascade->level[level].model->labels[index]);
+}
+
+/* The order of level 1 is the cascade's. */
+static rung_status take_labels(rung_cascade *cascade, rung_error *error)
+{
+    const rung_model *first = cascade->level[0].model;
+    cascade->num_classes = (uint32_t)first->config.num_labels;
+    cascade->labels = rung_alloc(cascade->num_classes, sizeof *cascade->labels, "labels", error);
+    if (cascade->labels == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (uint32_t c = 0; c < cascade->num_classes; c++) {
+        cascade->labels[c] = label_of(cascade, 0, c);
+        for (uint32_t before = 0; before < c; before++) {
+            if (strcmp(cascade->labels[before], cascade->labels[c]) == 0) {
+                return rung_fail(error, RUNG_MISMATCH, "%s: labels %u and %u are both \"%s\" after renaming",
+                                 first->path, before, c, cascade->labels[c]);
+            }
+        }
+    }
+    return RUNG_OK;
+}
+
+/* Maps the model's classes to the cascade's by name. */
+static rung_status match_labels(rung_cascade *cascade, uint32_t index, rung_error *error)
+{
+    rung_cascade_level *level = &cascade->level[index];
+    const rung_model *model = level->model;
+    if (model->config.num_labels != cascade->num_classes) {
+        return rung_fail(error, RUNG_MISMATCH, "labels differ between levels: %s has %u, %s has %zu",
+                         cascade->level[0].model->path, cascade->num_classes, model->path, model->config.num_labels);
+    }
+    level->class_of = rung_alloc(cascade->num_classes, sizeof *level->class_of, "labels", error);
+    if (level->class_of == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (uint32_t c = 0; c < cascade->num_classes; c++) {
+        const char *label = label_of(cascade, index, c);
+        uint32_t match = 0;
+        while (match < cascade->num_classes && strcmp(cascade->labels[match], label) != 0) {
+            match++;
+        }
+        if (match == cascade->num_classes) {
+            return rung_fail(error, RUNG_MISMATCH,
+                             "labels differ between levels: %s has \"%s\", which %s has not; rename it with `labels`",
+                             model->path, label, cascade->level[0].model->path);
+        }
+        level->class_of[c] = match;
+    }
+    return RUNG_OK;
+}
+
+/* Token ids of a level may travel when every level above segments alike and reads at least as many. */
+static void match_tokenizers(rung_cascade *cascade)
+{
+    bool alike = true;
+    for (uint32_t l = cascade->num_levels; l-- > 0;) {
+        rung_cascade_level *level = &cascade->level[l];
+        if (l + 1 < cascade->num_levels) {
+            const rung_model *above = cascade->level[l + 1].model;
+            alike = alike && above->config.max_tokens >= level->model->config.max_tokens &&
+                    above->config.type_vocab_size >= level->model->config.type_vocab_size &&
+                    strcmp(rung_tokenizer_hash(level->model->tokenizer), rung_tokenizer_hash(above->tokenizer)) == 0;
+        }
+        level->tokens_travel = alike && l + 1 < cascade->num_levels;
+    }
+}
+
+static rung_status check_prune_unit(const rung_cascade *cascade, const rung_policy *policy, rung_error *error)
+{
+    if (!policy->prune.enabled || policy->prune.unit != RUNG_PRUNE_TOKEN) {
+        return RUNG_OK;
+    }
+    for (uint32_t l = 0; l + 1 < cascade->num_levels; l++) {
+        if (!cascade->level[l].tokens_travel) {
+            return rung_fail(
+                error, RUNG_MISMATCH,
+                "policy.prune.unit token: the tokenizer of level %u (%s) differs from one above it; use word or auto",
+                l + 1, cascade->level[l].name);
+        }
+    }
+    return RUNG_OK;
+}
+
+static rung_status load_calibration(rung_cascade *cascade, rung_error *error)
+{
+    const rung_model *models[RUNG_MAX_LEVELS];
+    for (uint32_t l = 0; l < cascade->num_levels; l++) {
+        models[l] = cascade->level[l].model;
+    }
+    rung_calibration_file *file = &cascade->calibration_file;
+    const char *path = cascade->config.calibration_path;
+    rung_status status;
+    if (path == NULL) {
+        status = rung_calibration_file_identity(cascade->num_levels, models, file, error);
+    } else {
+        status = rung_calibration_file_load(path, file, error);
+        if (status == RUNG_OK) {
+            status = rung_calibration_file_check(file, cascade->num_levels, models, cascade->labels,
+                                                 cascade->num_classes, error);
+        }
+        if (status == RUNG_OK) {
+            status = rung_cascade_config_use_calibration(&cascade->config, file, error);
+        }
+        cascade->calibrated = true;
+    }
+    if (status == RUNG_OK) {
+        status = rung_calibration_file_view(file, &cascade->calibration, error);
+    }
+    return status;
+}
+
+rung_status rung_cascade_check_policy(const rung_cascade *cascade, const rung_policy *policy, rung_error *error)
+{
+    rung_status status = rung_policy_check(policy, &cascade->calibration, error);
+    return status == RUNG_OK ? check_prune_unit(cascade, policy, error) : status;
+}
+
+static rung_status choose_policy(rung_cascade *cascade, const char *name, rung_error *error)
+{
+    cascade->policy = cascade->config.policy;
+    if (name != NULL) {
+        rung_status status = rung_cascade_config_policy(&cascade->config, name, &cascade->policy, error);
+        if (status != RUNG_OK) {
+            return status;
+        }
+    }
+    return rung_cascade_check_policy(cascade, &cascade->policy, error);
+}
+
+static rung_status take_options(rung_cascade *cascade, const rung_open_options *options, rung_error *error)
+{
+    cascade->precision = cascade->config.precision;
+    if (options->precision != NULL) {
+        if (strcmp(options->precision, "int8") == 0) {
+            cascade->precision = RUNG_PRECISION_INT8;
+        } else if (strcmp(options->precision, "fp32") == 0) {
+            cascade->precision = RUNG_PRECISION_FP32;
+        } else {
+            return rung_fail(error, RUNG_INVALID, "precision \"%s\" is unknown: int8 and fp32 are known",
+                             options->precision);
+        }
+    }
+    if (options->threads > RUNG_MAX_THREADS) {
+        return rung_fail(error, RUNG_LIMIT, "threads %zu: the limit is %d", options->threads, RUNG_MAX_THREADS);
+    }
+    if (options->batch_tokens > MAX_BATCH_TOKENS) {
+        return rung_fail(error, RUNG_LIMIT, "batch_tokens %zu: the limit is %u", options->batch_tokens,
+                         MAX_BATCH_TOKENS);
+    }
+    size_t threads = options->threads > 0 ? options->threads : cascade->config.threads;
+    size_t processors = rung_processor_count();
+    cascade->threads = threads > 0 ? threads : processors < RUNG_MAX_THREADS ? processors : RUNG_MAX_THREADS;
+    cascade->batch_tokens = options->batch_tokens > 0 ? options->batch_tokens : DEFAULT_BATCH_TOKENS;
+    cascade->batch_texts = options->batch_texts;
+    return rung_kernels_select(options->isa, &cascade->kernels, error);
+}
+
+static rung_status open_parts(rung_cascade *cascade, const rung_open_options *options, rung_error *error)
+{
+    rung_status status = take_options(cascade, options, error);
+    for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
+        status = open_level(cascade, l, error);
+    }
+    if (status == RUNG_OK) {
+        status = take_labels(cascade, error);
+    }
+    for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
+        status = match_labels(cascade, l, error);
+    }
+    if (status == RUNG_OK) {
+        match_tokenizers(cascade);
+        status = load_calibration(cascade, error);
+    }
+    return status == RUNG_OK ? choose_policy(cascade, options->policy, error) : status;
+}
+
+rung_status rung_cascade_open_config(rung_cascade_config *config, const rung_open_options *options,
+                                     rung_cascade **cascade, rung_error *error)
+{
+    static const rung_open_options defaults = {0};
+    rung_cascade *made = rung_alloc(1, sizeof *made, "cascade", error);
+    if (made == NULL) {
+        rung_cascade_config_deinit(config);
+        return RUNG_NO_MEMORY;
+    }
+    made->config = *config;
+    *config = (rung_cascade_config){0};
+    made->num_levels = made->config.num_levels;
+    pthread_mutex_init(&made->lock, NULL);
+    rung_status status = open_parts(made, options != NULL ? options : &defaults, error);
+    if (status != RUNG_OK) {
+        rung_cascade_close(made);
+        return status;
+    }
+    *cascade = made;
+    return RUNG_OK;
+}
+
+/* A cascade.yaml describes levels; anything else is a model, alone. */
+static bool is_yaml(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+rung_status rung_cascade_open(const char *path, const rung_open_options *options, rung_cascade **cascade,
+                              rung_error *error)
+{
+    rung_options *flags = NULL;
+    rung_cascade_config config = {0};
+    rung_status status = rung_options_new(&flags, error);
+    bool yaml = is_yaml(path);
+    if (status == RUNG_OK && !yaml) {
+        status = rung_options_set(flags, "model", path, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_cascade_config_load(yaml ? path : NULL, NULL, flags, &config, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_cascade_open_config(&config, options, cascade, error);
+    }
+    rung_options_free(flags);
+    return status;
+}
+
+void rung_cascade_drop_workers(rung_cascade *cascade)
+{
+    while (cascade->num_idle > 0) {
+        rung_worker_free(cascade->idle[--cascade->num_idle]);
+    }
+}
+
+void rung_cascade_close(rung_cascade *cascade)
+{
+    if (cascade == NULL) {
+        return;
+    }
+    rung_cascade_drop_workers(cascade);
+    for (uint32_t l = 0; l < cascade->num_levels; l++) {
+        rung_model_close(cascade->level[l].model);
+        free(cascade->level[l].class_of);
+    }
+    rung_calibration_file_deinit(&cascade->calibration_file);
+    rung_cascade_config_deinit(&cascade->config);
+    pthread_mutex_destroy(&cascade->lock);
+    free(cascade->labels);
+    free(cascade);
+}
+
+size_t rung_cascade_num_levels(const rung_cascade *cascade)
+{
+    return cascade->num_levels;
+}
+
+size_t rung_cascade_num_labels(const rung_cascade *cascade)
+{
+    return cascade->num_classes;
+}
+
+const char *rung_cascade_label(const rung_cascade *cascade, size_t index)
+{
+    return index < cascade->num_classes ? cascade->labels[index] : NULL;
+}
+
+static rung_status fail_unknown_label(const rung_cascade *cascade, const char *label, rung_error *error)
+{
+    rung_buffer known = {0};
+    for (uint32_t c = 0; c < cascade->num_classes && c < 10; c++) {
+        rung_buffer_format(&known, "%s%s", c == 0 ? "" : ", ", cascade->labels[c]);
+    }
+    rung_status status =
+        rung_fail(error, RUNG_INVALID, "label \"%.100s\" is not one of the models' %u: %s%s", label,
+                  cascade->num_classes, known.data != NULL ? known.data : "", cascade->num_classes > 10 ? ", …" : "");
+    rung_buffer_deinit(&known);
+    return status;
+}
+
+rung_status rung_cascade_find_label(const rung_cascade *cascade, const char *label, uint64_t index, uint32_t *out,
+                                    rung_error *error)
+{
+    if (label == NULL) {
+        if (index >= cascade->num_classes) {
+            return rung_fail(error, RUNG_INVALID, "label %llu is outside 0..%u", (unsigned long long)index,
+                             cascade->num_classes - 1);
+        }
+        *out = (uint32_t)index;
+        return RUNG_OK;
+    }
+    const char *name = rung_cascade_config_rename(&cascade->config, label);
+    for (uint32_t c = 0; c < cascade->num_classes; c++) {
+        if (strcmp(cascade->labels[c], name) == 0) {
+            *out = c;
+            return RUNG_OK;
+        }
+    }
+    return fail_unknown_label(cascade, label, error);
+}

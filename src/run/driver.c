@@ -1,0 +1,110 @@
+/* driver.c: waves of requests through all levels in one process. See driver.h. */
+#include "run/driver.h"
+
+#include "base/memory.h"
+#include "run/flight.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct rung_worker {
+    const rung_cascade *cascade;
+    rung_batch batch[RUNG_MAX_LEVELS];
+    rung_flight flights[RUNG_WAVE];
+    rung_job *jobs[RUNG_WAVE];
+    rung_flight *computing[RUNG_WAVE];
+};
+
+rung_status rung_worker_create(const rung_cascade *cascade, rung_worker **worker, rung_error *error)
+{
+    rung_worker *made = rung_alloc(1, sizeof *made, "worker", error);
+    if (made == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    made->cascade = cascade;
+    rung_status status = RUNG_OK;
+    for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
+        const rung_model *model = cascade->level[l].model;
+        size_t longest = model->config.max_tokens;
+        size_t tokens = cascade->batch_tokens > longest ? cascade->batch_tokens : longest;
+        size_t texts = cascade->batch_texts > 0 && cascade->batch_texts < RUNG_WAVE ? cascade->batch_texts : RUNG_WAVE;
+        status = rung_batch_init(&made->batch[l], model, cascade->kernels, tokens, texts, error);
+    }
+    for (size_t i = 0; status == RUNG_OK && i < RUNG_WAVE; i++) {
+        status = rung_flight_init(&made->flights[i], cascade, error);
+    }
+    if (status != RUNG_OK) {
+        rung_worker_free(made);
+        return status;
+    }
+    *worker = made;
+    return RUNG_OK;
+}
+
+void rung_worker_free(rung_worker *worker)
+{
+    if (worker == NULL) {
+        return;
+    }
+    for (uint32_t l = 0; l < worker->cascade->num_levels; l++) {
+        rung_batch_deinit(&worker->batch[l]);
+    }
+    for (size_t i = 0; i < RUNG_WAVE; i++) {
+        rung_flight_deinit(&worker->flights[i]);
+    }
+    free(worker);
+}
+
+/* Layers whose attention the requests that leave this level are pruned by; none at the top, or without pruning. */
+static uint32_t importance_layers(const rung_worker *worker, const rung_policy *policy, uint32_t level)
+{
+    const rung_model *model = worker->cascade->level[level - 1].model;
+    if (level == worker->cascade->num_levels || !policy->prune.enabled) {
+        return 0;
+    }
+    return rung_policy_importance_layers(policy, (uint32_t)model->config.num_layers);
+}
+
+/* All flights that are at `level`: arrive, compute together, decide. */
+static rung_status run_level(rung_worker *worker, const rung_policy *policy, uint32_t level, size_t count,
+                             rung_error *error)
+{
+    size_t num_jobs = 0;
+    rung_status status = RUNG_OK;
+    for (size_t i = 0; status == RUNG_OK && i < count; i++) {
+        rung_flight *flight = &worker->flights[i];
+        bool compute = false;
+        if (flight->level == level) {
+            status = rung_flight_arrive(flight, &compute, error);
+        }
+        if (compute) {
+            worker->jobs[num_jobs] = &flight->job;
+            worker->computing[num_jobs++] = flight;
+        }
+    }
+    if (status != RUNG_OK) {
+        return status;
+    }
+    rung_batch_run(&worker->batch[level - 1], worker->jobs, num_jobs, importance_layers(worker, policy, level));
+    for (size_t i = 0; status == RUNG_OK && i < num_jobs; i++) {
+        status = rung_flight_computed(worker->computing[i], error);
+    }
+    return status;
+}
+
+rung_status rung_worker_drive(rung_worker *worker, const rung_policy *policy, const rung_input *inputs, size_t count,
+                              size_t first_position, rung_answer *answers, void **blocks, rung_error *error)
+{
+    assert(count <= RUNG_WAVE);
+    rung_status status = RUNG_OK;
+    for (size_t i = 0; status == RUNG_OK && i < count; i++) {
+        status = rung_flight_ask(&worker->flights[i], policy, &inputs[i], first_position + i, error);
+    }
+    for (uint32_t level = 1; status == RUNG_OK && level <= worker->cascade->num_levels; level++) {
+        status = run_level(worker, policy, level, count, error);
+    }
+    for (size_t i = 0; status == RUNG_OK && i < count; i++) {
+        status = rung_flight_answer(&worker->flights[i], &answers[i], &blocks[i], error);
+    }
+    return status;
+}

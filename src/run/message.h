@@ -1,0 +1,27 @@
+/* message.h: the bodies that levels exchange, version 1 of the wire format (docs/wire.md): JSON. The in-process driver builds them to count
+ * bytes; a node sends them. Knows no sockets. */
+#ifndef RUNG_RUN_MESSAGE_H
+#define RUNG_RUN_MESSAGE_H
+
+#include "base/buffer.h"
+#include "cascade/request.h"
+#include "model/tokenizer.h"
+
+/* What goes up: the text (or pair), or the token ids when both levels segment alike. */
+typedef struct rung_payload {
+    rung_text text;
+    rung_text pair;              /* data NULL: none */
+    const rung_encoding *tokens; /* NULL: the text travels */
+} rung_payload;
+
+/* Appends {"key":…,"text":…|"tokens":…,"prior":[…]}: prior has the results of the levels visited so far, so that the next one can pool. */
+void rung_message_request(rung_buffer *body, const rung_request *request, const rung_payload *payload,
+                          uint32_t num_classes);
+
+/* Appends {"levels":[…]}: the results of this level and those above it. */
+void rung_message_reply(rung_buffer *body, const rung_request *request, uint32_t num_levels, uint32_t num_classes);
+
+/* Appends text as a JSON string: only '"', '\\' and control characters are escaped. text is valid UTF-8. */
+void rung_message_string(rung_buffer *body, const char *text, size_t bytes);
+
+#endif
