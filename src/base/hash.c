@@ -92,6 +92,17 @@ static uint32_t rotate_right32(uint32_t value, unsigned bits)
     return value >> bits | value << (32 - bits);
 }
 
+/* One round. Instead of moving eight words each time, the caller moves their names. kw: round constant + message word. */
+static inline void sha256_round(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g,
+                                uint32_t *h, uint32_t kw)
+{
+    uint32_t s1 = rotate_right32(e, 6) ^ rotate_right32(e, 11) ^ rotate_right32(e, 25);
+    uint32_t t1 = *h + s1 + ((e & f) ^ (~e & g)) + kw;
+    uint32_t s0 = rotate_right32(a, 2) ^ rotate_right32(a, 13) ^ rotate_right32(a, 22);
+    *d += t1;
+    *h = t1 + s0 + ((a & b) ^ (a & c) ^ (b & c));
+}
+
 static void sha256_block(uint32_t state[8], const uint8_t block[64])
 {
     uint32_t w[64];
@@ -103,20 +114,23 @@ static void sha256_block(uint32_t state[8], const uint8_t block[64])
         uint32_t s1 = rotate_right32(w[i - 2], 17) ^ rotate_right32(w[i - 2], 19) ^ w[i - 2] >> 10;
         w[i] = w[i - 16] + s0 + w[i - 7] + s1;
     }
-    uint32_t v[8];
-    memcpy(v, state, sizeof v);
-    for (unsigned i = 0; i < 64; i++) {
-        uint32_t s1 = rotate_right32(v[4], 6) ^ rotate_right32(v[4], 11) ^ rotate_right32(v[4], 25);
-        uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-        uint32_t t1 = v[7] + s1 + choice + ROUND_CONSTANTS[i] + w[i];
-        uint32_t s0 = rotate_right32(v[0], 2) ^ rotate_right32(v[0], 13) ^ rotate_right32(v[0], 22);
-        uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-        memmove(v + 1, v, 7 * sizeof v[0]);
-        v[4] += t1;
-        v[0] = t1 + s0 + majority;
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    for (unsigned i = 0; i < 64; i += 8) {
+        const uint32_t *k = ROUND_CONSTANTS + i;
+        const uint32_t *m = w + i;
+        sha256_round(a, b, c, &d, e, f, g, &h, k[0] + m[0]);
+        sha256_round(h, a, b, &c, d, e, f, &g, k[1] + m[1]);
+        sha256_round(g, h, a, &b, c, d, e, &f, k[2] + m[2]);
+        sha256_round(f, g, h, &a, b, c, d, &e, k[3] + m[3]);
+        sha256_round(e, f, g, &h, a, b, c, &d, k[4] + m[4]);
+        sha256_round(d, e, f, &g, h, a, b, &c, k[5] + m[5]);
+        sha256_round(c, d, e, &f, g, h, a, &b, k[6] + m[6]);
+        sha256_round(b, c, d, &e, f, g, h, &a, k[7] + m[7]);
     }
+    const uint32_t end[8] = {a, b, c, d, e, f, g, h};
     for (unsigned i = 0; i < 8; i++) {
-        state[i] += v[i];
+        state[i] += end[i];
     }
 }
 

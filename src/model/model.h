@@ -62,9 +62,9 @@ typedef struct rung_layer {
     const float *output_norm_gamma, *output_norm_beta;       /* [hidden] */
 } rung_layer;
 
-/* Rows of the word embedding as they lie in the file: floats of some width, or `bits` (4, 5, 6 or 8) bit integers with a F16 scale per group
- * of 32: value = scale * (q - 2^(bits-1)), q unsigned; q's of a row follow each other in a little-endian bit stream, low bits
- * first; a row starts on a byte and the last group may be short. */
+/* Rows of the word embedding as they lie in the file: floats of some width, or `bits` (4, 5, 6 or 8) bit integers with
+ * a F16 scale per group of 32: value = scale * (q - 2^(bits-1)), q unsigned; q's of a row follow each other in a
+ * little-endian bit stream, low bits first; a row starts on a byte and the last group may be short. */
 typedef struct rung_word_embedding {
     unsigned bits;       /* 0: plain floats of `dtype` */
     rung_dtype dtype;    /* F32, F16 or BF16 when bits is 0 */
@@ -103,14 +103,15 @@ typedef struct rung_model {
     size_t owned_capacity;
 } rung_model;
 
-/* Opens a Hugging Face directory (either precision: int8 quantises in memory) or a packed file (int8 only; fp32 is refused). Checks all
- * that the file says against the limits above. */
+/* Opens a Hugging Face directory (either precision: int8 quantises in memory) or a packed file (int8 only; fp32 is
+ * refused). Checks all that the file says against the limits above. */
 rung_status rung_model_open(const char *path, rung_precision precision, rung_model **model,
                             rung_error *error) RUNG_WARN_UNUSED;
 void rung_model_close(rung_model *model);
 
 /* Recomputes the SHA-256 over all data of a packed file and compares it with the one that its header states, which is
- * too slow to do at every load. RUNG_MISMATCH when they differ; RUNG_OK at once for a directory, whose hash is made from all bytes. */
+ * too slow to do at every load. RUNG_MISMATCH when they differ; RUNG_OK at once for a directory, whose hash is made
+ * from all bytes. */
 rung_status rung_model_verify(const rung_model *model, rung_error *error) RUNG_WARN_UNUSED;
 
 /* `rung quantize`: directory -> packed file with `embedding_bits` (4, 5, 6, 8 or 16: half floats). */

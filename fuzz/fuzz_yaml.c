@@ -1,0 +1,39 @@
+/* fuzz_yaml.c: any bytes as cascade.yaml. What is accepted is a cascade whose policy passes its check and whose values can be shown;
+ * what is refused has a message that begins with the file's name. */
+#include "config/cascade_config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    rung_cascade_config config = {0};
+    rung_error error = {0};
+    rung_status status = rung_cascade_config_parse((const char *)data, size, "fuzz.yaml", "dir", NULL, &config, &error);
+    if (status != RUNG_OK) {
+        require(error.code == status && strncmp(error.message, "fuzz.yaml:", 10) == 0);
+        return 0;
+    }
+    rung_buffer text = {0};
+    require(config.num_levels >= 1 && config.num_levels <= RUNG_MAX_LEVELS);
+    require(rung_policy_check(&config.policy, NULL, &error) == RUNG_OK);
+    for (uint32_t l = 0; l < config.num_levels; l++) {
+        const rung_level_config *level = &config.levels[l];
+        require(level->name != NULL && level->model_path != NULL && level->speed > 0 && level->has_link == (l > 0));
+        require(!level->has_link || rung_link_check(&level->link, &error) == RUNG_OK);
+    }
+    rung_options_show(&text, config.options, config.num_levels);
+    require(!text.failed);
+    rung_buffer_deinit(&text);
+    rung_cascade_config_deinit(&config);
+    return 0;
+}

@@ -1,0 +1,64 @@
+/* tokenizer.h: text to token ids, with the byte span of every token in the original text. BERT WordPiece with the
+ * behaviour of Hugging Face tokenizers (BertNormalizer, BertPreTokenizer, WordPiece, TemplateProcessing), read from
+ * tokenizer.json. Called by src/run and the tools; knows nothing of models. */
+#ifndef RUNG_MODEL_TOKENIZER_H
+#define RUNG_MODEL_TOKENIZER_H
+
+#include "base/status.h"
+
+/* Immutable once made; shared by threads. */
+typedef struct rung_tokenizer rung_tokenizer;
+
+/* Text that the caller keeps alive; may hold NUL bytes; not NUL-terminated. */
+typedef struct rung_text {
+    const char *data;
+    size_t bytes;
+} rung_text;
+
+/* One tokenized text or pair. Zero-initialise; reused from call to call so that no call allocates once the arrays have
+ * grown to their limit; release with rung_encoding_deinit. All arrays have `length` entries. */
+typedef struct rung_encoding {
+    size_t length;
+    size_t capacity;
+    int32_t *ids;
+    uint32_t *begin;                    /* byte span in the text that the token came from: [begin, end) */
+    uint32_t *end;                      /* 0, 0 for tokens that the template added */
+    uint8_t *type_ids;                  /* 0 or 1: the sequence for the type embedding */
+    uint8_t *special;                   /* 1: added by the template ([CLS], [SEP]); a typed "[SEP]" is 0 */
+    uint8_t *sequence;                  /* 0: from the first text, 1: from the second; 0 for template tokens */
+    size_t truncated_tokens;            /* tokens that did not fit, both texts together */
+    struct rung_token_scratch *scratch; /* private working memory, kept for the next call */
+} rung_encoding;
+
+void rung_encoding_deinit(rung_encoding *encoding);
+
+/* Copies the tokens with keep[i] to `to` (another encoding), order kept; begin and end become 0, since the text stays
+ * behind. */
+rung_status rung_encoding_filter(const rung_encoding *from, const bool *keep /* [length] */, rung_encoding *to,
+                                 rung_error *error) RUNG_WARN_UNUSED;
+
+/* From the text of a tokenizer.json; `name` (a file) is used in messages. RUNG_FORMAT, RUNG_UNSUPPORTED (another model,
+ * normaliser, pre-tokenizer or post-processor than BERT's, by name), RUNG_LIMIT, RUNG_NO_MEMORY. */
+rung_status rung_tokenizer_parse(const char *json, size_t json_bytes, const char *name, rung_tokenizer **tokenizer,
+                                 rung_error *error) RUNG_WARN_UNUSED;
+void rung_tokenizer_free(rung_tokenizer *tokenizer);
+
+/* Largest id plus one: must not exceed the rows of the word embedding. */
+size_t rung_tokenizer_id_limit(const rung_tokenizer *tokenizer);
+size_t rung_tokenizer_vocab_size(const rung_tokenizer *tokenizer);
+
+/* The token's text, e.g. "##ing"; NULL when the id has none. Lives as long as the tokenizer. */
+const char *rung_tokenizer_token(const rung_tokenizer *tokenizer, int32_t id);
+
+/* SHA-256 (hexadecimal) over everything that decides ids: vocabulary, normaliser, added tokens, template. Equal hashes
+ * mean equal segmentation (pruning rule 1). Lives as long as the tokenizer. */
+const char *rung_tokenizer_hash(const rung_tokenizer *tokenizer);
+
+/* Tokenizes `text`, or the pair when `pair` is not NULL, with the template's special tokens, cut to max_tokens in all
+ * (Hugging Face's longest_first, right side). RUNG_INVALID names the byte offset of invalid UTF-8; RUNG_LIMIT when a
+ * text exceeds 2^31 bytes or max_tokens leaves no room for the special tokens. Empty text is legal here. Linear time.
+ * The encoding is untouched on failure, except that RUNG_NO_MEMORY may leave it empty. */
+rung_status rung_tokenize(const rung_tokenizer *tokenizer, rung_text text, const rung_text *pair, size_t max_tokens,
+                          rung_encoding *encoding, rung_error *error) RUNG_WARN_UNUSED;
+
+#endif

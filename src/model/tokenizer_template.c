@@ -1,0 +1,222 @@
+/* tokenizer_template.c: see tokenizer_template.h. BertProcessing is the older spelling of BERT's fixed template. */
+#include "model/tokenizer_template.h"
+
+#include "base/memory.h"
+#include "model/json_field.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_SPECIAL_TOKENS 64
+#define PATH_BYTES 64
+
+typedef struct template_reader {
+    const rung_tokenizer *tokenizer;
+    const json_t *special_tokens;
+    const char *name; /* of the file */
+    rung_template *template;
+    size_t sequences; /* how many the template must hold: A, or A and B */
+    bool seen[2];
+} template_reader;
+
+static rung_status append_piece(rung_template *template, rung_template_piece piece, rung_error *error)
+{
+    rung_status status = rung_grow((void **)&template->pieces, &template->capacity, template->count + 1,
+                                   sizeof *template->pieces, "template", error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    template->pieces[template->count] = piece;
+    template->count++;
+    template->special_tokens += piece.id >= 0;
+    return RUNG_OK;
+}
+
+static rung_status append_special(const rung_tokenizer *tokenizer, rung_template *template, int64_t id, uint8_t type_id,
+                                  const char *name, rung_error *error)
+{
+    if (rung_wordpiece_text(&tokenizer->model, id) == NULL) {
+        return rung_fail(error, RUNG_FORMAT, "%s: post_processor adds id %lld, which no token has", name,
+                         (long long)id);
+    }
+    if (template->special_tokens == MAX_SPECIAL_TOKENS) {
+        return rung_fail(error, RUNG_LIMIT, "%s: post_processor adds more than %d special tokens to a text", name,
+                         MAX_SPECIAL_TOKENS);
+    }
+    return append_piece(template, (rung_template_piece){.id = (int32_t)id, .type_id = type_id}, error);
+}
+
+/* A special token of the template stands for a list of ids, nearly always one. */
+static rung_status append_named_special(template_reader *reader, const json_t *id, uint8_t type_id, rung_error *error)
+{
+    char quoted[RUNG_JSON_QUOTE_BYTES];
+    const char *token = rung_json_quote(json_string_value(id), json_string_length(id), quoted);
+    const json_t *entry = json_object_get(reader->special_tokens, json_string_value(id));
+    if (!json_is_object(entry)) {
+        return rung_fail(error, RUNG_FORMAT,
+                         "%s: post_processor.special_tokens has no object for \"%s\", which a "
+                         "template uses",
+                         reader->name, token);
+    }
+    const json_t *ids;
+    rung_status status =
+        rung_json_field(entry, "post_processor.special_tokens[]", "ids", JSON_ARRAY, reader->name, &ids, error);
+    for (size_t i = 0; status == RUNG_OK && i < json_array_size(ids); i++) {
+        const json_t *value = json_array_get(ids, i);
+        if (!json_is_integer(value)) {
+            return rung_fail(error, RUNG_FORMAT,
+                             "%s: post_processor.special_tokens: an id of \"%s\" is %s; it must be "
+                             "an integer",
+                             reader->name, token, rung_json_type_name(value));
+        }
+        status = append_special(reader->tokenizer, reader->template, json_integer_value(value), type_id, reader->name,
+                                error);
+    }
+    return status;
+}
+
+static rung_status append_sequence(template_reader *reader, const char *path, const json_t *id, uint8_t type_id,
+                                   rung_error *error)
+{
+    const char *letter = json_string_value(id);
+    bool is_a = strcmp(letter, "A") == 0;
+    if (!is_a && strcmp(letter, "B") != 0) {
+        char quoted[RUNG_JSON_QUOTE_BYTES];
+        return rung_fail(error, RUNG_FORMAT, "%s: %s: sequence \"%s\" is neither \"A\" nor \"B\"", reader->name, path,
+                         rung_json_quote(letter, json_string_length(id), quoted));
+    }
+    uint8_t sequence = is_a ? 0 : 1;
+    if (sequence >= reader->sequences || reader->seen[sequence]) {
+        return rung_fail(error, RUNG_UNSUPPORTED, "%s: %s: sequence %s %s", reader->name, path, letter,
+                         reader->seen[sequence] ? "is used twice; rung supports it once"
+                                                : "has no place in the template for one text");
+    }
+    reader->seen[sequence] = true;
+    return append_piece(reader->template, (rung_template_piece){-1, sequence, type_id}, error);
+}
+
+static rung_status read_piece(template_reader *reader, const json_t *piece, const char *path, rung_error *error)
+{
+    const json_t *special = json_object_get(piece, "SpecialToken");
+    const json_t *sequence = json_object_get(piece, "Sequence");
+    const json_t *body = special != NULL ? special : sequence;
+    if (!json_is_object(body) || (special != NULL && sequence != NULL)) {
+        return rung_fail(error, RUNG_FORMAT, "%s: %s must be an object with either SpecialToken or Sequence",
+                         reader->name, path);
+    }
+    const json_t *id, *type_id;
+    rung_status status = rung_json_field(body, path, "id", JSON_STRING, reader->name, &id, error);
+    if (status == RUNG_OK) {
+        status = rung_json_field(body, path, "type_id", JSON_INTEGER, reader->name, &type_id, error);
+    }
+    if (status != RUNG_OK) {
+        return status;
+    }
+    long long type = json_integer_value(type_id);
+    if (type != 0 && type != 1) {
+        return rung_fail(error, RUNG_UNSUPPORTED, "%s: %s.type_id is %lld; rung supports 0 and 1", reader->name, path,
+                         type);
+    }
+    return special != NULL ? append_named_special(reader, id, (uint8_t)type, error)
+                           : append_sequence(reader, path, id, (uint8_t)type, error);
+}
+
+static rung_status read_template(template_reader *reader, const json_t *processor, const char *key, rung_error *error)
+{
+    const json_t *pieces;
+    rung_status status = rung_json_field(processor, "post_processor", key, JSON_ARRAY, reader->name, &pieces, error);
+    for (size_t i = 0; status == RUNG_OK && i < json_array_size(pieces); i++) {
+        char path[PATH_BYTES];
+        snprintf(path, sizeof path, "post_processor.%s[%zu]", key, i);
+        status = read_piece(reader, json_array_get(pieces, i), path, error);
+    }
+    for (size_t i = 0; status == RUNG_OK && i < reader->sequences; i++) {
+        if (!reader->seen[i]) {
+            status = rung_fail(error, RUNG_UNSUPPORTED, "%s: post_processor.%s does not use sequence %c", reader->name,
+                               key, i == 0 ? 'A' : 'B');
+        }
+    }
+    return status;
+}
+
+static rung_status read_template_processing(rung_tokenizer *tokenizer, const json_t *processor, const char *name,
+                                            rung_error *error)
+{
+    const json_t *special_tokens;
+    rung_status status =
+        rung_json_field(processor, "post_processor", "special_tokens", JSON_OBJECT, name, &special_tokens, error);
+    if (status == RUNG_OK) {
+        template_reader reader = {tokenizer, special_tokens, name, &tokenizer->single, 1, {false, false}};
+        status = read_template(&reader, processor, "single", error);
+    }
+    if (status == RUNG_OK) {
+        template_reader reader = {tokenizer, special_tokens, name, &tokenizer->pair, 2, {false, false}};
+        status = read_template(&reader, processor, "pair", error);
+    }
+    return status;
+}
+
+static rung_status read_bert_special(const json_t *processor, const char *key, const char *name, int64_t *id,
+                                     rung_error *error)
+{
+    const json_t *entry;
+    rung_status status = rung_json_field(processor, "post_processor", key, JSON_ARRAY, name, &entry, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    const json_t *value = json_array_get(entry, 1);
+    if (json_array_size(entry) != 2 || !json_is_string(json_array_get(entry, 0)) || !json_is_integer(value)) {
+        return rung_fail(error, RUNG_FORMAT, "%s: post_processor.%s must be a token and its id", name, key);
+    }
+    *id = json_integer_value(value);
+    return RUNG_OK;
+}
+
+static rung_status read_bert_processing(rung_tokenizer *tokenizer, const json_t *processor, const char *name,
+                                        rung_error *error)
+{
+    int64_t cls, sep;
+    rung_status status = read_bert_special(processor, "cls", name, &cls, error);
+    if (status == RUNG_OK) {
+        status = read_bert_special(processor, "sep", name, &sep, error);
+    }
+    for (size_t sequences = 1; sequences <= 2; sequences++) {
+        rung_template *template = sequences == 1 ? &tokenizer->single : &tokenizer->pair;
+        if (status == RUNG_OK) {
+            status = append_special(tokenizer, template, cls, 0, name, error);
+        }
+        for (uint8_t sequence = 0; sequence < sequences && status == RUNG_OK; sequence++) {
+            status = append_piece(template, (rung_template_piece){-1, sequence, sequence}, error);
+            if (status == RUNG_OK) {
+                status = append_special(tokenizer, template, sep, sequence, name, error);
+            }
+        }
+    }
+    return status;
+}
+
+rung_status rung_read_post_processor(rung_tokenizer *tokenizer, const json_t *root, const char *name, rung_error *error)
+{
+    static const char SUPPORTED[] = "rung supports TemplateProcessing and BertProcessing";
+    const json_t *processor = json_object_get(root, "post_processor");
+    if (processor != NULL && json_is_null(processor)) {
+        return rung_fail(error, RUNG_UNSUPPORTED, "%s: post_processor is null; %s", name, SUPPORTED);
+    }
+    const json_t *type;
+    rung_status status = rung_json_field(root, "", "post_processor", JSON_OBJECT, name, &processor, error);
+    if (status == RUNG_OK) {
+        status = rung_json_field(processor, "post_processor", "type", JSON_STRING, name, &type, error);
+    }
+    if (status != RUNG_OK) {
+        return status;
+    }
+    if (strcmp(json_string_value(type), "TemplateProcessing") == 0) {
+        return read_template_processing(tokenizer, processor, name, error);
+    }
+    if (strcmp(json_string_value(type), "BertProcessing") == 0) {
+        return read_bert_processing(tokenizer, processor, name, error);
+    }
+    char quoted[RUNG_JSON_QUOTE_BYTES];
+    return rung_fail(error, RUNG_UNSUPPORTED, "%s: post_processor \"%s\" is not supported yet; %s", name,
+                     rung_json_quote(json_string_value(type), json_string_length(type), quoted), SUPPORTED);
+}

@@ -1,0 +1,14 @@
+/* tokenizer_template.h: reads the post-processor of a tokenizer.json. Called by tokenizer_json.c only. */
+#ifndef RUNG_MODEL_TOKENIZER_TEMPLATE_H
+#define RUNG_MODEL_TOKENIZER_TEMPLATE_H
+
+#include "model/tokenizer_internal.h"
+
+#include <jansson.h>
+
+/* Fills the templates for one text and for a pair from TemplateProcessing or BertProcessing; the vocabulary and the
+ * added tokens must have been read. RUNG_UNSUPPORTED names any other. */
+rung_status rung_read_post_processor(rung_tokenizer *tokenizer, const json_t *root, const char *name,
+                                     rung_error *error) RUNG_WARN_UNUSED;
+
+#endif

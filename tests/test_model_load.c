@@ -1,0 +1,768 @@
+/* test_model_load.c: Hugging Face directories and packed files through rung_model_open and rung_model_quantize: what is
+ * loaded is what was written, both forms agree, and every kind of damage gives a message and no leak. */
+#include "base/checked.h"
+#include "base/memory.h"
+#include "model/model.h"
+#include "model/model_load.h"
+#include "model_fixture.h"
+
+#include <math.h>
+
+static rung_model *open_model(const char *path, rung_precision precision)
+{
+    rung_model *model = NULL;
+    assert_ok(rung_model_open(path, precision, &model, error));
+    return model;
+}
+
+static void check_values(const float *values, const char *name, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_true(values[i] == fixture_value(name, i));
+    }
+}
+
+/* W[c][k] of panels in either precision. */
+static float panel_f32(const rung_linear_f32 *w, size_t c, size_t k)
+{
+    return w->panels[(c / RUNG_PANEL * w->in_features + k) * RUNG_PANEL + c % RUNG_PANEL];
+}
+
+static float panel_s8(const rung_linear_s8 *w, size_t c, size_t k)
+{
+    size_t blocks = (w->in_features + 3) / 4;
+    size_t at = ((c / RUNG_PANEL * blocks + k / 4) * RUNG_PANEL + c % RUNG_PANEL) * 4 + k % 4;
+    return (float)w->panels[at] * w->scales[c];
+}
+
+static void check_linear(const rung_model *model, const rung_linear *linear, size_t first_row, const char *name,
+                         size_t out, size_t in)
+{
+    bool is_int8 = model->precision == RUNG_PRECISION_INT8;
+    char full[128];
+    for (size_t c = 0; c < out; c++) {
+        for (size_t k = 0; k < in; k++) {
+            snprintf(full, sizeof full, "%s.weight", name);
+            float wanted = fixture_value(full, c * in + k);
+            if (is_int8) {
+                float tolerance = linear->s8.scales[first_row + c] * 0.5001f;
+                assert_true(fabsf(panel_s8(&linear->s8, first_row + c, k) - wanted) <= tolerance);
+            } else {
+                assert_true(panel_f32(&linear->f32, first_row + c, k) == wanted);
+            }
+        }
+        snprintf(full, sizeof full, "%s.bias", name);
+        const float *bias = is_int8 ? linear->s8.bias : linear->f32.bias;
+        assert_true(bias[first_row + c] == fixture_value(full, c));
+    }
+}
+
+static void check_layer(const rung_model *model, const fixture_spec *spec, size_t index)
+{
+    const rung_layer *layer = &model->layers[index];
+    size_t hidden = spec->hidden;
+    char name[8][96];
+    static const char *const parts[8] = {"attention.self.query",       "attention.self.key", "attention.self.value",
+                                         "attention.output.dense",     "intermediate.dense", "output.dense",
+                                         "attention.output.LayerNorm", "output.LayerNorm"};
+    for (size_t i = 0; i < 8; i++) {
+        snprintf(name[i], sizeof name[i], "%sencoder.layer.%zu.%s", spec->prefix, index, parts[i]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        check_linear(model, &layer->qkv, i * hidden, name[i], hidden, hidden);
+    }
+    check_linear(model, &layer->attention_output, 0, name[3], hidden, hidden);
+    check_linear(model, &layer->ffn_in, 0, name[4], spec->intermediate, hidden);
+    check_linear(model, &layer->ffn_out, 0, name[5], hidden, spec->intermediate);
+    const float *norms[4] = {layer->attention_norm_gamma, layer->attention_norm_beta, layer->output_norm_gamma,
+                             layer->output_norm_beta};
+    for (size_t i = 0; i < 4; i++) {
+        char full[128];
+        const char *gamma = spec->old_norm_names ? "gamma" : "weight";
+        const char *beta = spec->old_norm_names ? "beta" : "bias";
+        snprintf(full, sizeof full, "%s.%s", name[6 + i / 2], i % 2 == 0 ? gamma : beta);
+        check_values(norms[i], full, hidden);
+    }
+}
+
+static void check_model(const rung_model *model, const fixture_spec *spec)
+{
+    char name[128];
+    float *row = malloc(spec->hidden * sizeof *row);
+    assert_non_null(row);
+    for (size_t id = 0; id < spec->vocab; id++) {
+        rung_word_embedding_row(&model->word_embedding, spec->hidden, (int32_t)id, row);
+        snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", spec->prefix);
+        for (size_t i = 0; i < spec->hidden; i++) {
+            assert_true(row[i] == fixture_value(name, id * spec->hidden + i));
+        }
+    }
+    free(row);
+    snprintf(name, sizeof name, "%sembeddings.position_embeddings.weight", spec->prefix);
+    check_values(model->position_embedding, name, spec->positions * spec->hidden);
+    snprintf(name, sizeof name, "%sembeddings.token_type_embeddings.weight", spec->prefix);
+    check_values(model->type_embedding, name, 2 * spec->hidden);
+    for (size_t i = 0; i < spec->layers; i++) {
+        check_layer(model, spec, i);
+        bool last = i + 1 == spec->layers;
+        assert_int_equal(rung_model_has_exit(model, i), last || (spec->exits >> i & 1));
+        if (rung_model_has_exit(model, i)) {
+            snprintf(name, sizeof name, "exits.%zu.weight", i);
+            check_values(model->exits[i].weight, last ? "classifier.weight" : name, spec->labels * spec->hidden);
+            snprintf(name, sizeof name, "exits.%zu.bias", i);
+            check_values(model->exits[i].bias, last ? "classifier.bias" : name, spec->labels);
+        }
+    }
+    assert_false(rung_model_has_exit(model, spec->layers));
+    for (size_t i = 0; i < spec->hidden * spec->hidden; i++) {
+        snprintf(name, sizeof name, "%spooler.dense.weight", spec->prefix);
+        assert_true(panel_f32(&model->pooler, i / spec->hidden, i % spec->hidden) == fixture_value(name, i));
+    }
+}
+
+static void test_directories_of_every_kind(void **state)
+{
+    (void)state;
+    fixture_spec specs[5];
+    for (size_t i = 0; i < 5; i++) {
+        specs[i] = FIXTURE_SMALL;
+    }
+    specs[1].dtype = RUNG_F16;
+    specs[1].old_norm_names = true;
+    specs[2].dtype = RUNG_BF16;
+    specs[2].prefix = "";
+    specs[2].exits = 2; /* a gap */
+    specs[3].exits = 0;
+    specs[3].layers = 1;
+    specs[4].hidden = 37; /* one head, odd sizes everywhere */
+    specs[4].heads = 1;
+    specs[4].intermediate = 65;
+    for (size_t i = 0; i < 5; i++) {
+        char *directory = fixture_directory();
+        fixture_model(directory, &specs[i]);
+        for (int precision = 0; precision < 2; precision++) {
+            rung_model *model = open_model(directory, (rung_precision)precision);
+            assert_int_equal(model->precision, precision);
+            assert_string_equal(model->path, directory);
+            assert_int_equal(model->config.max_tokens, specs[i].positions);
+            assert_int_equal(rung_tokenizer_vocab_size(model->tokenizer), 11);
+            assert_string_equal(model->labels[2], "label 2");
+            assert_int_equal(strlen(model->hash), 64);
+            check_model(model, &specs[i]);
+            assert_ok(rung_model_verify(model, error));
+            rung_model_close(model);
+        }
+        fixture_remove(directory);
+    }
+}
+
+static void test_names_and_null(void **state)
+{
+    (void)state;
+    assert_string_equal(rung_precision_name(RUNG_PRECISION_FP32), "fp32");
+    assert_string_equal(rung_precision_name(RUNG_PRECISION_INT8), "int8");
+    rung_model_close(NULL);
+    rung_model *model = NULL;
+    assert_int_equal(rung_model_open("/nonexistent", RUNG_PRECISION_INT8, &model, NULL), RUNG_NOT_FOUND);
+    assert_fails(rung_model_open("/nonexistent", RUNG_PRECISION_INT8, &model, error), RUNG_NOT_FOUND, "/nonexistent");
+}
+
+static void test_hash_changes_with_every_file(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    fixture_spec spec = FIXTURE_SMALL;
+    char hashes[6][RUNG_SHA256_HEX_BYTES];
+    for (size_t i = 0; i < 6; i++) {
+        spec = FIXTURE_SMALL;
+        spec.exits = i == 1 ? 1 : 3;
+        spec.labels = i == 2 ? 4 : 3;
+        spec.dtype = i == 3 ? RUNG_F16 : RUNG_F32;
+        fixture_model(directory, &spec);
+        if (i == 4) {
+            fixture_write(directory, "tokenizer_config.json", "{\"model_max_length\": 9}");
+        } else if (i == 5) {
+            char text[sizeof FIXTURE_TOKENIZER + 1];
+            snprintf(text, sizeof text, "%s ", FIXTURE_TOKENIZER);
+            fixture_write(directory, "tokenizer.json", text);
+        }
+        rung_model *model = open_model(directory, RUNG_PRECISION_INT8);
+        memcpy(hashes[i], model->hash, sizeof hashes[i]);
+        assert_int_equal(model->config.max_tokens, i == 4 ? 9 : 16);
+        rung_model_close(model);
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(hashes[i], hashes[j]);
+        }
+    }
+    fixture_remove(directory);
+}
+
+static void check_directory_fails(const char *directory, rung_status status, const char *fragment)
+{
+    rung_model *model = NULL;
+    assert_fails(rung_model_open(directory, RUNG_PRECISION_INT8, &model, error), status, fragment);
+    assert_null(model);
+}
+
+static void test_directory_without_a_file(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    check_directory_fails(directory, RUNG_NOT_FOUND, "has no config.json: a model directory holds");
+    fixture_model(directory, &FIXTURE_SMALL);
+    fixture_delete(directory, "tokenizer.json");
+    check_directory_fails(directory, RUNG_NOT_FOUND, "has no tokenizer.json: write it in Python");
+    fixture_write(directory, "tokenizer.json", FIXTURE_TOKENIZER);
+    fixture_delete(directory, "model.safetensors");
+    check_directory_fails(directory, RUNG_NOT_FOUND, "has no model.safetensors");
+    fixture_write(directory, "pytorch_model.bin", "x");
+    check_directory_fails(directory, RUNG_UNSUPPORTED,
+                          "pytorch_model.bin is a pickle, which rung does not read: convert");
+    fixture_write(directory, "model.safetensors.index.json", "{}");
+    check_directory_fails(directory, RUNG_UNSUPPORTED, "model.safetensors.index.json: weights in several files");
+    fixture_write(directory, "model.safetensors", "x");
+    check_directory_fails(directory, RUNG_FORMAT, "/model.safetensors: has 1 bytes");
+    fixture_write(directory, "config.json", "{\"model_type\": \"deberta-v2\"}");
+    check_directory_fails(directory, RUNG_UNSUPPORTED, "/config.json: \"model_type\" is \"deberta-v2\"");
+    fixture_remove(directory);
+}
+
+static void test_files_that_do_not_belong_together(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    fixture_spec spec = FIXTURE_SMALL;
+    spec.vocab = 9;
+    fixture_model(directory, &spec);
+    check_directory_fails(directory, RUNG_MISMATCH,
+                          "has token ids up to 10, but the model's word embedding has 9 rows");
+    spec = FIXTURE_SMALL;
+    fixture_model(directory, &spec);
+    spec.vocab = 13;
+    fixture_config(directory, &spec);
+    check_directory_fails(directory, RUNG_MISMATCH, "word_embeddings.weight\" has shape [12,40], wanted [13,40]");
+    spec = FIXTURE_SMALL;
+    spec.labels = 2;
+    fixture_config(directory, &spec);
+    check_directory_fails(directory, RUNG_MISMATCH, "\"classifier.weight\" has shape [3,40], wanted [2,40]");
+    spec = FIXTURE_SMALL;
+    spec.layers = 4;
+    fixture_config(directory, &spec);
+    check_directory_fails(directory, RUNG_NOT_FOUND,
+                          "tensor \"bert.encoder.layer.3.attention.self.query.weight\" is missing");
+    spec = FIXTURE_SMALL;
+    spec.layers = 2;
+    fixture_config(directory, &spec);
+    check_directory_fails(directory, RUNG_MISMATCH,
+                          "/exits.safetensors: tensor \"exits.1.weight\" is no exit of a model with 2");
+    spec = FIXTURE_SMALL;
+    spec.intermediate = 65536;
+    fixture_config(directory, &spec);
+    check_directory_fails(directory, RUNG_MISMATCH, "intermediate.dense.weight\" has shape [72,40], wanted [65536,40]");
+    fixture_config(directory, &FIXTURE_SMALL);
+    fixture_write(directory, "tokenizer.json", "{");
+    check_directory_fails(directory, RUNG_FORMAT, "/tokenizer.json");
+    fixture_remove(directory);
+}
+
+/* A tokenizer that marks the second text of a pair needs two rows of the type embedding. */
+static void test_type_ids_fit(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    fixture_model(directory, &FIXTURE_SMALL);
+    fixture_write(directory, "config.json",
+                  "{\"model_type\":\"bert\",\"hidden_size\":40,\"num_hidden_layers\":3,\"num_attention_heads\":4,"
+                  "\"intermediate_size\":72,\"max_position_embeddings\":16,\"type_vocab_size\":1,\"vocab_size\":12}");
+    check_directory_fails(directory, RUNG_MISMATCH, "assigns type id 1, but the model's \"type_vocab_size\" is 1");
+    fixture_remove(directory);
+}
+
+static void test_missing_and_damaged_tensors(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"bert.embeddings.word_embeddings.weight",
+                                        "bert.embeddings.position_embeddings.weight",
+                                        "bert.embeddings.token_type_embeddings.weight",
+                                        "bert.embeddings.LayerNorm.weight",
+                                        "bert.encoder.layer.1.attention.self.key.bias",
+                                        "bert.encoder.layer.2.output.dense.weight",
+                                        "bert.encoder.layer.2.output.LayerNorm.bias",
+                                        "bert.pooler.dense.weight",
+                                        "classifier.weight",
+                                        "classifier.bias"};
+    char *directory = fixture_directory();
+    char *path = fixture_join(directory, "model.safetensors");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        fixture_spec spec = FIXTURE_SMALL;
+        spec.skip = names[i];
+        fixture_model(directory, &spec);
+        char fragment[160];
+        /* Without the word embedding the prefix is not seen, and the message names what was looked for. */
+        snprintf(fragment, sizeof fragment, "tensor \"%s\" is missing", i == 0 ? names[i] + 5 : names[i]);
+        bool classifier = strcmp(names[i], "classifier.weight") == 0;
+        check_directory_fails(directory, classifier ? RUNG_UNSUPPORTED : RUNG_NOT_FOUND, fragment);
+        fixture_model(directory, &FIXTURE_SMALL);
+        rung_safetensors *file = NULL;
+        assert_ok(rung_safetensors_open(path, &file, error));
+        rung_mapping contents = rung_safetensors_contents(file);
+        uint8_t *copy = malloc(contents.size);
+        assert_non_null(copy);
+        memcpy(copy, contents.data, contents.size);
+        const rung_tensor *tensor = rung_safetensors_find(file, names[i]);
+        const float bad = i % 2 == 0 ? NAN : -INFINITY;
+        memcpy(copy + (tensor->data - contents.data) + tensor->bytes - 4, &bad, 4);
+        assert_ok(rung_write_file(path, copy, contents.size, error));
+        snprintf(fragment, sizeof fragment, "tensor \"%s\" holds NaN or infinite", names[i]);
+        check_directory_fails(directory, RUNG_FORMAT, fragment);
+        rung_safetensors_close(file);
+        free(copy);
+    }
+    free(path);
+    fixture_remove(directory);
+}
+
+static void test_exits_of_wrong_shape(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    fixture_model(directory, &FIXTURE_SMALL);
+    char *path = fixture_join(directory, "exits.safetensors");
+    const float zeros[80] = {0};
+    rung_tensor tensors[2] = {{.name = "exits.0.weight",
+                               .dtype = RUNG_F32,
+                               .rank = 2,
+                               .shape = {2, 40},
+                               .data = (const uint8_t *)zeros,
+                               .bytes = 320},
+                              {.name = "exits.0.bias",
+                               .dtype = RUNG_F32,
+                               .rank = 1,
+                               .shape = {2},
+                               .data = (const uint8_t *)zeros,
+                               .bytes = 8}};
+    assert_ok(rung_safetensors_write(path, tensors, 2, NULL, 0, error));
+    check_directory_fails(directory, RUNG_MISMATCH,
+                          "/exits.safetensors: tensor \"exits.0.weight\" has shape [2,40], wanted [3,40]");
+    assert_ok(rung_safetensors_write(path, tensors + 1, 1, NULL, 0, error));
+    check_directory_fails(directory, RUNG_NOT_FOUND, "tensor \"exits.0.weight\" is missing");
+    tensors[0].name = "head.0.weight";
+    assert_ok(rung_safetensors_write(path, tensors, 1, NULL, 0, error));
+    check_directory_fails(directory, RUNG_MISMATCH, "tensor \"head.0.weight\" is no exit of a model with 3 layers");
+    free(path);
+    fixture_remove(directory);
+}
+
+static void check_same_s8(const rung_linear_s8 *a, const rung_linear_s8 *b)
+{
+    size_t padded = rung_round_up(a->out_features, RUNG_PANEL);
+    assert_int_equal(a->in_features, b->in_features);
+    assert_int_equal(a->out_features, b->out_features);
+    assert_memory_equal(a->panels, b->panels, rung_linear_s8_panel_bytes(a->in_features, a->out_features));
+    assert_memory_equal(a->scales, b->scales, padded * sizeof *a->scales);
+    assert_memory_equal(a->column_sums, b->column_sums, padded * sizeof *a->column_sums);
+    assert_memory_equal(a->bias, b->bias, padded * sizeof *a->bias);
+}
+
+static void check_same(const rung_model *a, const rung_model *b)
+{
+    size_t hidden = a->config.hidden_size;
+    size_t hidden_bytes = hidden * sizeof(float);
+    assert_memory_equal(&a->config, &b->config, sizeof a->config);
+    assert_string_equal(rung_tokenizer_hash(a->tokenizer), rung_tokenizer_hash(b->tokenizer));
+    assert_memory_equal(a->position_embedding, b->position_embedding, a->config.max_positions * hidden_bytes);
+    assert_memory_equal(a->type_embedding, b->type_embedding, 2 * hidden_bytes);
+    assert_memory_equal(a->embedding_norm_gamma, b->embedding_norm_gamma, hidden_bytes);
+    assert_memory_equal(a->embedding_norm_beta, b->embedding_norm_beta, hidden_bytes);
+    assert_memory_equal(a->pooler.panels, b->pooler.panels,
+                        rung_linear_f32_panel_floats(hidden, hidden) * sizeof(float));
+    assert_memory_equal(a->pooler.bias, b->pooler.bias, rung_round_up(hidden, RUNG_PANEL) * sizeof(float));
+    for (size_t i = 0; i < a->config.num_labels; i++) {
+        assert_string_equal(a->labels[i], b->labels[i]);
+    }
+    for (size_t i = 0; i < a->config.num_layers; i++) {
+        check_same_s8(&a->layers[i].qkv.s8, &b->layers[i].qkv.s8);
+        check_same_s8(&a->layers[i].attention_output.s8, &b->layers[i].attention_output.s8);
+        check_same_s8(&a->layers[i].ffn_in.s8, &b->layers[i].ffn_in.s8);
+        check_same_s8(&a->layers[i].ffn_out.s8, &b->layers[i].ffn_out.s8);
+        assert_memory_equal(a->layers[i].attention_norm_gamma, b->layers[i].attention_norm_gamma, hidden_bytes);
+        assert_memory_equal(a->layers[i].attention_norm_beta, b->layers[i].attention_norm_beta, hidden_bytes);
+        assert_memory_equal(a->layers[i].output_norm_gamma, b->layers[i].output_norm_gamma, hidden_bytes);
+        assert_memory_equal(a->layers[i].output_norm_beta, b->layers[i].output_norm_beta, hidden_bytes);
+        assert_int_equal(rung_model_has_exit(a, i), rung_model_has_exit(b, i));
+        if (rung_model_has_exit(a, i)) {
+            assert_memory_equal(a->exits[i].weight, b->exits[i].weight, a->config.num_labels * hidden_bytes);
+            assert_memory_equal(a->exits[i].bias, b->exits[i].bias, a->config.num_labels * sizeof(float));
+        }
+    }
+}
+
+/* Largest distance between the rows of two embeddings. */
+static float embedding_distance(const rung_model *a, const rung_model *b)
+{
+    size_t hidden = a->config.hidden_size;
+    float *rows = malloc(2 * hidden * sizeof *rows);
+    assert_non_null(rows);
+    float largest = 0.0f;
+    for (size_t id = 0; id < a->config.vocab_size; id++) {
+        rung_word_embedding_row(&a->word_embedding, hidden, (int32_t)id, rows);
+        rung_word_embedding_row(&b->word_embedding, hidden, (int32_t)id, rows + hidden);
+        for (size_t i = 0; i < hidden; i++) {
+            largest = fmaxf(largest, fabsf(rows[i] - rows[hidden + i]));
+        }
+    }
+    free(rows);
+    return largest;
+}
+
+static void test_packed_file_is_the_directory(void **state)
+{
+    (void)state;
+    static const unsigned widths[] = {4, 5, 6, 8, 16};
+    static const size_t hidden_sizes[] = {40, 37};
+    for (size_t h = 0; h < 2; h++) {
+        char *directory = fixture_directory();
+        char *path = fixture_join(directory, "packed.rung");
+        fixture_spec spec = FIXTURE_SMALL;
+        spec.hidden = hidden_sizes[h];
+        spec.heads = h == 0 ? 4 : 1;
+        fixture_model(directory, &spec);
+        rung_model *original = open_model(directory, RUNG_PRECISION_INT8);
+        for (size_t i = 0; i < 5; i++) {
+            assert_ok(rung_model_quantize(directory, widths[i], path, error));
+            rung_model *packed = open_model(path, RUNG_PRECISION_INT8);
+            check_same(original, packed);
+            /* All values lie within 0.125: a step of b bits is at most 0.125 / 2^(b-1), and the search may clip a
+             * little. */
+            float bound = widths[i] == 16 ? 0.0f : 0.125f / (float)(1u << (widths[i] - 1)) * 2.5f;
+            assert_true(embedding_distance(original, packed) <= bound);
+            assert_ok(rung_model_verify(packed, error));
+            rung_model_close(packed);
+        }
+        rung_model_close(original);
+        free(path);
+        fixture_remove(directory);
+    }
+}
+
+static void test_packed_file_is_deterministic(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    char *paths[2] = {fixture_join(directory, "a.rung"), fixture_join(directory, "b.rung")};
+    char *texts[2];
+    size_t sizes[2];
+    fixture_model(directory, &FIXTURE_SMALL);
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(rung_model_quantize(directory, 4, paths[i], error));
+        assert_ok(rung_read_file(paths[i], 1 << 24, &texts[i], &sizes[i], error));
+    }
+    assert_int_equal(sizes[0], sizes[1]);
+    assert_memory_equal(texts[0], texts[1], sizes[0]);
+    for (size_t i = 0; i < 2; i++) {
+        free(texts[i]);
+        free(paths[i]);
+    }
+    fixture_remove(directory);
+}
+
+static void test_values_too_large_for_half_floats(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    char *weights = fixture_join(directory, "model.safetensors");
+    char *path = fixture_join(directory, "packed.rung");
+    static const char *const names[] = {"bert.pooler.dense.weight", "bert.embeddings.position_embeddings.weight",
+                                        "bert.embeddings.word_embeddings.weight"};
+    fixture_model(directory, &FIXTURE_SMALL);
+    char *copy;
+    size_t size;
+    assert_ok(rung_read_file(weights, 1 << 24, &copy, &size, error));
+    rung_safetensors *file = NULL;
+    assert_ok(rung_safetensors_parse((const uint8_t *)copy, size, "copy", &file, error));
+    const float huge = 1e20f;
+    for (size_t i = 0; i < 3; i++) {
+        memcpy((uint8_t *)rung_safetensors_find(file, names[i])->data + 40, &huge, 4);
+        assert_ok(rung_write_file(weights, copy, size, error));
+        if (i < 2) { /* kept as F32 */
+            assert_ok(rung_model_quantize(directory, 4, path, error));
+            rung_model *packed = open_model(path, RUNG_PRECISION_INT8);
+            assert_true(panel_f32(&packed->pooler, 0, 10) == huge);
+            assert_true((packed->position_embedding[10] == huge) == (i == 1));
+            rung_model_close(packed);
+        }
+    }
+    assert_fails(rung_model_quantize(directory, 4, path, error), RUNG_LIMIT, "row 0 of the word embedding");
+    assert_fails(rung_model_quantize(directory, 16, path, error), RUNG_LIMIT, "row 0 of the word embedding");
+    rung_safetensors_close(file);
+    free(copy);
+    free(weights);
+    free(path);
+    fixture_remove(directory);
+}
+
+static void test_quantize_refuses(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    char *path = fixture_join(directory, "packed.rung");
+    fixture_model(directory, &FIXTURE_SMALL);
+    assert_fails(rung_model_quantize(directory, 7, path, error), RUNG_INVALID,
+                 "embedding bits 7: must be 4, 5, 6, 8 or 16");
+    assert_fails(rung_model_quantize("/nonexistent", 4, path, error), RUNG_NOT_FOUND, "/nonexistent");
+    assert_fails(rung_model_quantize(directory, 4, "/nonexistent/x", error), RUNG_NOT_FOUND, "/nonexistent/x");
+    assert_ok(rung_model_quantize(directory, 4, path, error));
+    assert_fails(rung_model_quantize(path, 4, path, error), RUNG_INVALID, "is not a directory");
+    free(path);
+    fixture_remove(directory);
+}
+
+static void test_files_that_are_no_packed_model(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    char *weights = fixture_join(directory, "model.safetensors");
+    char *other = fixture_join(directory, "config.json");
+    char *path = fixture_join(directory, "packed.rung");
+    rung_model *model = NULL;
+    fixture_model(directory, &FIXTURE_SMALL);
+    check_directory_fails(weights, RUNG_FORMAT, "not one made by `rung quantize`");
+    check_directory_fails(other, RUNG_FORMAT,
+                          "(a model is a Hugging Face directory or a file made by `rung quantize`)");
+    assert_ok(rung_model_quantize(directory, 6, path, error));
+    assert_fails(rung_model_open(path, RUNG_PRECISION_FP32, &model, error), RUNG_UNSUPPORTED,
+                 "is a packed int8 file and cannot run in fp32");
+    free(weights);
+    free(other);
+    free(path);
+    fixture_remove(directory);
+}
+
+/* A packed file in memory, 64-byte aligned, that a test damages. */
+typedef struct packed_bytes {
+    uint8_t *data;
+    size_t size;
+} packed_bytes;
+
+static packed_bytes make_packed(void)
+{
+    char *directory = fixture_directory();
+    char *path = fixture_join(directory, "packed.rung");
+    fixture_spec spec = FIXTURE_SMALL;
+    spec.layers = 1;
+    spec.exits = 0;
+    fixture_model(directory, &spec);
+    assert_ok(rung_model_quantize(directory, 5, path, error));
+    char *text;
+    packed_bytes packed;
+    assert_ok(rung_read_file(path, 1 << 24, &text, &packed.size, error));
+    packed.data = aligned_alloc(64, rung_round_up(packed.size, 64));
+    assert_non_null(packed.data);
+    memcpy(packed.data, text, packed.size);
+    free(text);
+    free(path);
+    fixture_remove(directory);
+    return packed;
+}
+
+/* Any result but a crash or an empty message is right. */
+static void try_packed(const uint8_t *data, size_t size)
+{
+    rung_model *model = NULL;
+    rung_error reason = {.message = ""};
+    if (rung_model_parse_packed(data, size, "packed", &model, &reason) == RUNG_OK) {
+        rung_model_close(model);
+    } else {
+        assert_null(model);
+        assert_memory_equal(reason.message, "packed", 6);
+    }
+}
+
+static void test_truncated_packed_file(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed();
+    uint64_t header;
+    memcpy(&header, packed.data, 8);
+    size_t data_begin = 8 + (size_t)header;
+    for (size_t size = 0; size < packed.size; size += size < data_begin + 64 ? 1 : 997) {
+        uint8_t *cut = aligned_alloc(64, rung_round_up(size + 1, 64));
+        assert_non_null(cut);
+        memcpy(cut, packed.data, size);
+        rung_model *model = NULL;
+        assert_fails(rung_model_parse_packed(cut, size, "packed", &model, error), RUNG_FORMAT, "packed: ");
+        free(cut);
+    }
+    free(packed.data);
+}
+
+static void test_flipped_header_bits(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed();
+    uint64_t header;
+    memcpy(&header, packed.data, 8);
+    for (size_t byte = 0; byte < 8 + (size_t)header; byte++) {
+        uint8_t bit = (uint8_t)(1u << byte * 5 % 8);
+        packed.data[byte] ^= bit;
+        try_packed(packed.data, packed.size);
+        packed.data[byte] ^= bit;
+    }
+    try_packed(packed.data, packed.size);
+    free(packed.data);
+}
+
+/* Replaces the first occurrence of `from` in the header with as many bytes of `to` and checks what loading then says.
+ */
+static void check_edit(packed_bytes packed, const char *from, const char *to, rung_status status, const char *fragment)
+{
+    uint8_t *copy = aligned_alloc(64, rung_round_up(packed.size, 64));
+    assert_non_null(copy);
+    memcpy(copy, packed.data, packed.size);
+    uint8_t *place = memmem(copy, packed.size, from, strlen(from));
+    assert_non_null(place);
+    assert_int_equal(strlen(from), strlen(to));
+    memcpy(place, to, strlen(to));
+    rung_model *model = NULL;
+    assert_fails(rung_model_parse_packed(copy, packed.size, "packed", &model, error), status, fragment);
+    free(copy);
+}
+
+static void test_edited_header(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed();
+    check_edit(packed, "\"rung-packed\"", "\"rung-pucked\"", RUNG_FORMAT,
+               "metadata \"format\" is \"rung-pucked\", wanted \"rung-packed\"");
+    check_edit(packed, "\"version\":\"1\"", "\"version\":\"2\"", RUNG_UNSUPPORTED,
+               "packed format version \"2\" is not the \"1\"");
+    check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"7\"", RUNG_FORMAT,
+               "\"embedding_bits\" must be 4, 5, 6, 8 or 16");
+    check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"6\"", RUNG_MISMATCH,
+               "\"embeddings.word.rows\" has shape [12,25], wanted [12,30]");
+    check_edit(packed, "\"sha256\"", "\"sha257\"", RUNG_FORMAT, "metadata \"sha256\" is missing");
+    check_edit(packed, "\"config\"", "\"canfig\"", RUNG_FORMAT, "metadata \"config\" is missing: write the file again");
+    check_edit(packed, "\"tokenizer\"", "\"takenizer\"", RUNG_FORMAT, "metadata \"tokenizer\" is missing");
+    check_edit(packed, "\\\"vocab_size\\\":12", "\\\"vocab_size\\\":10", RUNG_MISMATCH,
+               "packed[tokenizer]: has token ids up to 10, but");
+    check_edit(packed, "\\\"model_type\\\":\\\"bert\\\"", "\\\"model_type\\\":\\\"brat\\\"", RUNG_UNSUPPORTED,
+               "packed[config]: \"model_type\" is \"brat\"");
+    check_edit(packed, "{\\\"model_max_length\\\":16}", "{\\\"model_max_length\\\":[]}", RUNG_FORMAT,
+               "packed[tokenizer_config]");
+    check_edit(packed, "\"layers.0.qkv.scales\"", "\"layers.9.qkv.scales\"", RUNG_NOT_FOUND,
+               "tensor \"layers.0.qkv.scales\" is missing");
+    check_edit(packed, "\"pooler.bias\"", "\"poolar.bias\"", RUNG_NOT_FOUND, "tensor \"pooler.bias\" is missing");
+    free(packed.data);
+}
+
+/* Puts `value` into the last 4 or 2 bytes of a tensor. */
+static void check_poison(packed_bytes packed, const char *name, const void *value, size_t bytes, rung_status status,
+                         const char *fragment)
+{
+    rung_safetensors *file = NULL;
+    assert_ok(rung_safetensors_parse(packed.data, packed.size, "packed", &file, error));
+    const rung_tensor *tensor = rung_safetensors_find(file, name);
+    assert_non_null(tensor);
+    uint8_t *place = (uint8_t *)tensor->data + tensor->bytes - bytes;
+    uint8_t saved[4];
+    memcpy(saved, place, bytes);
+    memcpy(place, value, bytes);
+    rung_model *model = NULL;
+    assert_fails(rung_model_parse_packed(packed.data, packed.size, "packed", &model, error), status, fragment);
+    memcpy(place, saved, bytes);
+    rung_safetensors_close(file);
+}
+
+static void test_poisoned_data(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed();
+    const float nan = NAN;
+    const uint16_t half_infinity = 0x7c00;
+    const int32_t sum = 128 * 40 + 1;
+    check_poison(packed, "layers.0.qkv.scales", &nan, 4, RUNG_FORMAT, "tensor \"layers.0.qkv.scales\" holds NaN");
+    check_poison(packed, "layers.0.ffn_out.bias", &nan, 4, RUNG_FORMAT, "tensor \"layers.0.ffn_out.bias\" holds NaN");
+    check_poison(packed, "layers.0.output_norm.beta", &nan, 4, RUNG_FORMAT,
+                 "tensor \"layers.0.output_norm.beta\" holds NaN");
+    check_poison(packed, "embeddings.word.scales", &half_infinity, 2, RUNG_FORMAT,
+                 "tensor \"embeddings.word.scales\" holds NaN");
+    check_poison(packed, "embeddings.position", &half_infinity, 2, RUNG_FORMAT,
+                 "tensor \"embeddings.position\" holds NaN");
+    check_poison(packed, "pooler.weight", &half_infinity, 2, RUNG_FORMAT, "tensor \"pooler.weight\" holds NaN");
+    check_poison(packed, "classifier.bias", &nan, 4, RUNG_FORMAT, "tensor \"classifier.bias\" holds NaN");
+    check_poison(packed, "layers.0.qkv.column_sums", &sum, 4, RUNG_FORMAT,
+                 "\"layers.0.qkv.column_sums\": entry 127 is 5121, no sum of 40");
+    /* Data that only verify looks at. */
+    rung_model *model = NULL;
+    packed.data[packed.size - 1] ^= 1;
+    assert_ok(rung_model_parse_packed(packed.data, packed.size, "packed", &model, error));
+    assert_fails(rung_model_verify(model, error), RUNG_MISMATCH, "the file is damaged");
+    rung_model_close(model);
+    free(packed.data);
+}
+
+static void test_unaligned_packed_file(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed();
+    uint8_t *moved = aligned_alloc(64, rung_round_up(packed.size + 4, 64));
+    assert_non_null(moved);
+    memcpy(moved + 4, packed.data, packed.size);
+    rung_model *model = NULL;
+    assert_fails(rung_model_parse_packed(moved + 4, packed.size, "packed", &model, error), RUNG_FORMAT,
+                 "tensor \"embeddings.word.rows\" starts at byte");
+    free(moved);
+    free(packed.data);
+}
+
+/* The committed models made by transformers. */
+static void test_golden_directories(void **state)
+{
+    (void)state;
+    const char *root = getenv("MESON_SOURCE_ROOT");
+    static const char *const names[] = {"tests/golden/tiny-bert", "tests/golden/tiny-bert-odd"};
+    for (size_t i = 0; i < 2; i++) {
+        char *directory = fixture_join(root != NULL ? root : ".", names[i]);
+        char *scratch = fixture_directory();
+        char *path = fixture_join(scratch, "packed.rung");
+        rung_model *fp32 = open_model(directory, RUNG_PRECISION_FP32);
+        rung_model *int8 = open_model(directory, RUNG_PRECISION_INT8);
+        assert_string_equal(fp32->hash, int8->hash);
+        assert_ok(rung_model_quantize(directory, 16, path, error));
+        rung_model *packed = open_model(path, RUNG_PRECISION_INT8);
+        assert_int_equal(packed->config.num_layers, fp32->config.num_layers);
+        check_same_s8(&int8->layers[0].qkv.s8, &packed->layers[0].qkv.s8);
+        rung_model_close(fp32);
+        rung_model_close(int8);
+        rung_model_close(packed);
+        free(path);
+        fixture_remove(scratch);
+        free(directory);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_directories_of_every_kind),
+        cmocka_unit_test(test_names_and_null),
+        cmocka_unit_test(test_hash_changes_with_every_file),
+        cmocka_unit_test(test_directory_without_a_file),
+        cmocka_unit_test(test_files_that_do_not_belong_together),
+        cmocka_unit_test(test_type_ids_fit),
+        cmocka_unit_test(test_missing_and_damaged_tensors),
+        cmocka_unit_test(test_exits_of_wrong_shape),
+        cmocka_unit_test(test_packed_file_is_the_directory),
+        cmocka_unit_test(test_packed_file_is_deterministic),
+        cmocka_unit_test(test_values_too_large_for_half_floats),
+        cmocka_unit_test(test_quantize_refuses),
+        cmocka_unit_test(test_files_that_are_no_packed_model),
+        cmocka_unit_test(test_truncated_packed_file),
+        cmocka_unit_test(test_flipped_header_bits),
+        cmocka_unit_test(test_edited_header),
+        cmocka_unit_test(test_poisoned_data),
+        cmocka_unit_test(test_unaligned_packed_file),
+        cmocka_unit_test(test_golden_directories),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
