@@ -529,7 +529,10 @@ rung_status rung_tokenize(const rung_tokenizer *tokenizer, rung_text text, const
                           rung_encoding *encoding, rung_error *error)
 {
     const rung_template *template = pair == NULL ? &tokenizer->single : &tokenizer->pair;
-    const rung_text texts[2] = {text, pair == NULL ? (rung_text){0} : *pair};
+    rung_text texts[2] = {text, {NULL, 0}};
+    if (pair != NULL) {
+        texts[1] = *pair;
+    }
     rung_status status = check_text(text, "text", error);
     if (status == RUNG_OK && pair != NULL) {
         status = check_text(*pair, "text_pair", error);

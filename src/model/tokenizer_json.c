@@ -397,7 +397,7 @@ static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root,
 rung_status rung_tokenizer_parse(const char *json, size_t json_bytes, const char *name, rung_tokenizer **tokenizer,
                                  rung_error *error)
 {
-    rung_error local;
+    rung_error local = {RUNG_OK, ""};
     rung_error *cause = error == NULL ? &local : error;
     json_t *root = rung_json_parse(json, json_bytes, name, cause);
     if (root == NULL) {

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Writes what Hugging Face tokenizers answer, for tests/test_tokenizer.c and tests/test_bert_normalizer.c.
+
+    python3 tools/tokenizer_golden.py cases    tests/golden/tokenizer_small.json, _variants.json and _cases.jsonl.zst
+    python3 tools/tokenizer_golden.py hashes   tests/golden/tokenizer_hashes.json (about two minutes)
+
+Both need ../shared (models, and for hashes data); run from the root of the tree. Needs tokenizers and zstandard.
+The small tokenizer is our own: a list of words and word parts, and the characters of the cases. Spans are byte offsets.
+"""
+import array
+import hashlib
+import io
+import itertools
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+
+import tokenizers
+from tokenizers import Tokenizer, normalizers
+
+GOLDEN = pathlib.Path("tests/golden")
+SHARED = pathlib.Path("../shared")
+MODELS = ("tiny-l3", "minilm-l6", "bge-l12")
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+NO_LIMIT = 1 << 24
+
+WORDS = """the a of and to is in it film movie was this that with for as on but one not story good bad great time like
+just so very un able aff token word piece izer hello world i m s t don can won no resume cafe naive uber strasse
+istanbul kelvin angstrom user yesterday foo bar 2024 100 3 14 sun moon dog cat yes ok""".split()
+PIECES = """s es ed ing er est ly able aff un ness ment tion al ic ous ive ful less ize izer d t n m r 0 1 2 3 4 5 6 7 8
+9 000 00 oo ar aa aaa""".split()
+
+WHITE_SPACE = [0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0x85, 0xA0, 0x1680, 0x180E,
+               *range(0x2000, 0x200E), 0x2028, 0x2029, 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF]
+
+TEXTS = [
+    "", " ", "  \t\r\n ", "a", "The", "Hello, World!", "This film was unaffable, but the story is good.",
+    "I don't can't won't 'quoted' \"double\" (paren) [bracket] {brace} <tag/> a/b a\\b a|b",
+    "$100 + 3.14 = ~103^2 `x` _under_ a-b a--b a…b a–b a—b “q” ‘q’ «q» ¿q? ¡q!",
+    "© ® ™ § ¶ † ‡ • ‰ € £ ¥ ¢ ° ± × ÷ ¬ ¦", "naïve café résumé Übermut",
+    "nai\u0308ve cafe\u0301 re\u0301sume\u0301 U\u0308ber", "İstanbul ISTANBUL ıstanbul istanbul", "İ", "i̇",
+    "Straße STRASSE ẞ ß", "ſun ſ ſſ", "K kelvin Å angstrom Ω", "ΣΊΣΥΦΟΣ Σ σ ς",
+    "ﬁlm ﬂag ﬀ ﬃ ﬅ", "ǅ ǆ Ǆ ǈ ǋ ǲ ŉ ǰ ΐ ΰ և",
+    "Ⅷ ⅷ Ⓐ ⓐ ｆｉｌｍ ＦＩＬＭ １２３", "x² x₂ ½ ⅓ ① ㈠ ㎏ №", "中文",
+    "這部電影很好看。The film 很good!", "漢字かなカナﾊﾝｶｸ", "\uf900\uf901\ufa0e \U0002f800",
+    "\U00020000\U0002a6df\U0002a700\U0002b740\U0002b81f\U0002b820\U0002b920\U0002ceaf\U0002ceb0\U00030000",
+    "\u3400\u4dbf\u4dc0\u4e00\u9fff\ua000", "한국어 영화 각 가 힣", "\u1112\u1161\u11ab\u1100\u116e\u11a8",
+    "\ua960\ud7b0\u3131", "ไทย ภาษา น้ำ", "हिन्दी फ़िल्म क्षि",
+    "தமிழ் பெ\u0bca \u0b94", "বাংলা ক\u09cb", "العربية ٱلْقُرْآن ؟ ، ؛",
+    "עברית שָׁלוֹם", "Русский Ёлка й Й Ѐ ѝ", "Tiếng Việt ữ ậ Ộ",
+    "ქართული ᲥᲐᲠᲗᲣᲚᲘ Ⴀ ა", "Ꭰᏸꭰꮿ Ꭰ", "𐐀𐐨 𞤀𞤢 𝐀𝟎 𝔸",
+    "ꙀꙁꚀ Ꜧ Ɑ Ʞ", "😀", "a😀b", "👩‍👩‍👧‍👦 family", "👍🏽 👍",
+    "🇩🇪🇫🇷", "❤️ ❤ ☃ ☺️", "1️⃣ #️⃣ *⃣",
+    "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "emoji😀😀😀end 😀.😀",
+    "zero\u200bwidth\u200cnon\u200djoin\u2060er\ufeff", "soft\u00adhyphen",
+    "\u202aleft\u202bright\u202c \u2066x\u2069", "\ufe0f\ufe0e a\ufe0f", "\u0600\u06dd\u070f\u08e2\U000110bd",
+    "nul\x00in\x00side", "\x00", "\x00\x00 a \x00", "bell\x07 esc\x1b[0m del\x7f nel\x85x", "a\x01b \x02",
+    "tab\tnew\nret\rvt\x0bff\x0cend", "a\x01\u0301\x02\u0323b", "\ufffd", "a\ufffdb \ufffd\ufffd",
+    "\ue000 a\ue000b \uf8ff", "\U000f0000\U0010fffd x\U00100000y", "\u0378 a\u0378b \u0530 \u2fe0",
+    "\ufffe \uffff \U0001fffe a\ufdd0b", "\U0001f9ff\U0001fae8\U0001fa7c\U0001f6dc",
+    "\u0870\u0898\u089f \U00010d00 \U0001e2ff", "e\u0301\u0323 e\u0323\u0301 \u1eb9\u0301 \u00e9\u0323", "\u0301",
+    "\u0301a", " \u0301 a", "a\u0344b \u0344", "\u0f71\u0f72\u0f73\u0f75\u0f81\u0334 \u0f40\u0f73\u0334",
+    "a\u0315\u0300\u05ae\u0062 a\u0300\u05ae\u0315b", "\u302e\u302f가\u302ea\u302f\u0301",
+    "\U0001d15e\U0001d15f\U0001d1bb \U0001d165\U0001d16d\U0001d166 x\U0001d16d\U0001d165\u0301y",
+    "a\U00016ff0\u0301\U0001d165\u0334b", "\u1abf\u1ac0a\u1abe\u1ac1\u1dfa", "\u0488\u0489a\u20dd b\u20e3",
+    "\U0001e944\U0001e94a\U00011a34 \U00010a3f\U0001e8d0", "\u0d4d\u094d\u09be\u09d7 \u0cc0\u0ccb\u0dde",
+    "\u2126 \u212a \u212b \u1fc1\u1fef\u2000\u2001 \u0340\u0341\u0343\u0374\u037e\u0387",
+    "\u2adc \ufb1d\ufb2a\ufb4e \U0001109a\U000114bc", "[SEP]", "[MASK]", "a[SEP]b", "x [MASK] y",
+    "[CLS][SEP][PAD][UNK][MASK]", "[sep] [Mask] [ SEP ]", "[SEP", "[[SEP]]", "[MA[MASK]SK]", "the[MASK]ing",
+    "un[MASK]aff[SEP]able", "[SEP]\u0301x", "\u0301[SEP]e\u0301", "[SE\x01P]", "[UNK] unk", "##s ##ing a##s #",
+    "The ##able able", "un unable unaffable unaff unaffx unaffables", "100000 2024s 3.1415", "don't can't",
+    "aaaa aaaaa aaaaaaaaa", "foo foobar foo bar FooBar", "user USER @user user_name user's superuser",
+    "Foo Bar foo bar FOO  BAR", "yesterday Yesterday, yesterdays", "x  <e1>  y<e1>z <e1>", "\u3000<e1>\u00a0\u2003y",
+    "a <e1>\n\n<e2> b", "<e2>word <e2> <e2>.", "é[SEP]é", "éa ÉA e\u0301a", "ab中cd中", "a,b.c!d?e;f:g",
+    "...!!!???", "a.b", ".a.", "‥…․", "a\u00b7b\u0387c\u30fbd", "a\u2012b\u2212c\u2043d",
+    "\u3001\u3002\uff01\uff0c\u2e3a\u2e52", "\u0f3a\u169b\u2045\u2308\u2329\u27e8",
+    "\u1bfc\u2cf9\ua874\U00010100\U0001039f\U00011047\U0001da87\U0001e95e", "\U00011943\U00016fe2\U00011c41",
+    "a'b’c`d´e", "mail@example.org http://x.y/z?a=b&c=d#e", "C++ C# F# .NET node.js",
+]
+PAIRS = [("the film was good", "it is a story"), ("", "it is"), ("the film", ""), ("", ""),
+         ("a b c d e f g h", "i j"), ("i j", "a b c d e f g h"), ("a b c", "d e f"),
+         ("unaffable unaffable", "unable"), ("naïve [SEP] café", "résumé 中文"), ("a", "b"), ("İ ß", "ſ 😀")]
+
+
+def texts():
+    yield from TEXTS
+    yield "".join("a" + chr(c) for c in WHITE_SPACE) + "b"
+    yield from ("x" + chr(c) + "y" for c in WHITE_SPACE)
+    yield "".join(map(chr, range(0x00, 0x80)))
+    yield "".join("a" + chr(c) for c in range(0x80))
+    yield from ("".join(map(chr, range(first, first + 64))) for first in range(0x80, 0x600, 64))
+    for unit in ("a", "é", "e\u0301", "中", "😀", "\u0301", "x\x01", "\u1112\u1161", "각", "İ", "."):
+        for count in (1, 50, 98, 99, 100, 101, 102):
+            yield unit * count
+    for count in (99, 100, 101):
+        yield "the " + "b" * count + " end"
+        yield "un" * 40 + "é" * (count - 80) + " end"
+        yield "a" * count + "\u0301."
+    yield "a" + "\u0301\u0323\u0334\u0345\u302e" * 30 + "b"
+    yield "a" + "\u0345\u0301\U0001d16d\u0334" * 20 + "b"
+    yield "x" * 3000 + " " + "." * 300
+
+
+def small_tokenizer():
+    normalize = normalizers.BertNormalizer(True, True, None, True)
+    keep = normalizers.BertNormalizer(False, False, False, False)
+    characters = set()
+    for text in itertools.chain(texts(), *PAIRS):
+        for form in (normalize.normalize_str(text), keep.normalize_str(text)):
+            characters.update(form)
+    # Every seventh character stays unknown, so that unknown words are met often.
+    characters = [c for i, c in enumerate(sorted(c for c in characters if c > " ")) if i % 7 != 3 or c < "\x7f"]
+    tokens = dict.fromkeys([*SPECIAL, *WORDS, *characters])
+    tokens.update(dict.fromkeys("##" + p for p in [*PIECES, *characters]))
+    vocab = {token: i for i, token in enumerate(tokens)}
+    return {
+        "version": "1.0", "padding": None,
+        "truncation": {"max_length": 5, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        "added_tokens": [added(vocab[t], t, special=True) for t in SPECIAL],
+        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+                       "strip_accents": None, "lowercase": True},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [special_piece("[CLS]", 0), sequence_piece("A", 0), special_piece("[SEP]", 0)],
+            "pair": [special_piece("[CLS]", 0), sequence_piece("A", 0), special_piece("[SEP]", 0),
+                     sequence_piece("B", 1), special_piece("[SEP]", 1)],
+            "special_tokens": {t: {"id": t, "ids": [vocab[t]], "tokens": [t]} for t in ("[CLS]", "[SEP]")}},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                  "max_input_chars_per_word": 100, "vocab": vocab}}
+
+
+def added(token_id, content, single_word=False, lstrip=False, rstrip=False, normalized=False, special=False):
+    return {"id": token_id, "content": content, "single_word": single_word, "lstrip": lstrip, "rstrip": rstrip,
+            "normalized": normalized, "special": special}
+
+
+def special_piece(token, type_id):
+    return {"SpecialToken": {"id": token, "type_id": type_id}}
+
+
+def sequence_piece(letter, type_id):
+    return {"Sequence": {"id": letter, "type_id": type_id}}
+
+
+def variants(small):
+    """Overrides of members of the small tokenizer's top-level objects; added_tokens are appended."""
+    size = len(small["model"]["vocab"])
+    vocab = small["model"]["vocab"]
+
+    def normalizer(clean, chinese, strip, lower):
+        return {"normalizer": {"clean_text": clean, "handle_chinese_chars": chinese, "strip_accents": strip,
+                               "lowercase": lower}}
+
+    return {
+        "default": {},
+        "cased": normalizer(True, True, None, False),
+        "cased_stripped": normalizer(True, True, True, False),
+        "accents_kept": normalizer(True, True, False, True),
+        "unclean": normalizer(False, True, None, True),
+        "no_chinese": normalizer(True, False, None, True),
+        "nothing": normalizer(False, False, False, False),
+        "short_words": {"model": {"max_input_chars_per_word": 5}},
+        "no_words": {"model": {"max_input_chars_per_word": 0}},
+        "plain_prefix": {"model": {"continuing_subword_prefix": ""}},
+        "letter_prefix": {"model": {"continuing_subword_prefix": "a"}},
+        "unknown_is_the": {"model": {"unk_token": "the"}},
+        "bert_processing": {"post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}},
+        "b_first": {"post_processor": {
+            "single": [sequence_piece("A", 1), special_piece("[SEP]", 1)],
+            "pair": [sequence_piece("B", 1), special_piece("[SEP]", 1), sequence_piece("A", 0)]}},
+        "added_plain": {"added_tokens": [
+            added(size, "<e1>", lstrip=True, rstrip=True), added(size + 1, "<e2>", single_word=True),
+            added(size + 2, "Foo Bar"), added(size + 3, "éa"), added(vocab["user"], "user", single_word=True)]},
+        "added_normalized": {"added_tokens": [
+            added(size, "<e1>", lstrip=True, normalized=True), added(size + 1, "<e2>", rstrip=True, normalized=True),
+            added(size + 2, "Foo Bar", normalized=True), added(size + 3, "ÉA", normalized=True, single_word=True),
+            added(vocab["user"], "user", single_word=True, normalized=True),
+            added(vocab["yesterday"], "yesterday", normalized=True),
+            added(size + 4, " ", rstrip=True), added(size + 5, "ab中", normalized=True)]},
+    }
+
+
+def apply_variant(small, variant):
+    config = json.loads(json.dumps(small))
+    for key, value in variant.items():
+        if key == "added_tokens":
+            config[key] += value
+        else:
+            config[key].update(value)
+    return Tokenizer.from_str(json.dumps(config))
+
+
+def byte_offsets(text):
+    return [0, *itertools.accumulate(len(c.encode()) for c in text)]
+
+
+def encode(tokenizer, text, pair, max_tokens):
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    whole = len(tokenizer.encode(text, pair).ids)
+    tokenizer.enable_truncation(max_tokens)
+    encoding = tokenizer.encode(text, pair)
+    offsets = [byte_offsets(text), byte_offsets(pair or "")]
+    spans = []
+    for (begin, end), sequence in zip(encoding.offsets, encoding.sequence_ids):
+        spans += [offsets[sequence or 0][begin], offsets[sequence or 0][end]]
+    return {"ids": encoding.ids, "spans": spans, "type_ids": encoding.type_ids, "special": encoding.special_tokens_mask,
+            "sequence": [s or 0 for s in encoding.sequence_ids], "truncated": whole - len(encoding.ids)}
+
+
+def write_cases():
+    small = small_tokenizer()
+    chosen = variants(small)
+    made = {name: apply_variant(small, v) for name, v in chosen.items()}
+    models = {name: Tokenizer.from_file(str(SHARED / "models" / name / "tokenizer.json")) for name in MODELS}
+    for model in models.values():
+        model.no_truncation()
+        model.no_padding()
+    cases = [("default", text, None, NO_LIMIT) for text in dict.fromkeys(texts())]
+    cases += [("default", "the film was unaffable but good", None, m) for m in (2, 3, 4, 5, 8, 9, 10, 11)]
+    cases += [("default", a, b, m) for a, b in PAIRS for m in (3, 4, 5, 6, 7, 8, 9, 12, NO_LIMIT)]
+    others = [name for name in chosen if name != "default"]
+    # A third of the texts for each other variant, all of those that were written for added tokens.
+    for i, name in enumerate(others):
+        cases += [(name, text, None, NO_LIMIT) for j, text in enumerate(TEXTS)
+                  if (i + j) % 3 == 0 or "<e" in text or "oo" in text]
+        cases += [(name, a, b, m) for a, b in PAIRS[:9:2] for m in (3, 6, NO_LIMIT)]
+    with open(GOLDEN / "tokenizer_small.json", "w", encoding="ascii") as file:
+        file.write(json.dumps(small, separators=(",", ":")) + "\n")
+    with open(GOLDEN / "tokenizer_variants.json", "w", encoding="ascii") as file:
+        file.write(json.dumps(chosen, indent=1) + "\n")
+    lines = []
+    for variant, text, pair, max_tokens in cases:
+        case = {"variant": variant, "text": text, "pair": pair, "max_tokens": max_tokens,
+                **encode(made[variant], text, pair, max_tokens)}
+        if variant == "default" and max_tokens == NO_LIMIT:
+            ids = {name: model.encode(text, pair).ids for name, model in models.items()}
+            assert ids.pop("bge-l12") == ids["minilm-l6"]
+            case["models"] = ids
+        lines.append(json.dumps(case, separators=(",", ":")) + "\n")
+    # Compressed: twenty times smaller. The zstd command is a Debian package.
+    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / "tokenizer_cases.jsonl.zst"],
+                   input="".join(lines).encode("ascii"), check=True)
+    print(len(cases), "cases,", len(small["model"]["vocab"]), "tokens, tokenizers", tokenizers.__version__)
+
+
+def hash_data_file(tokenizer, path):
+    import zstandard
+    sha = hashlib.sha256()
+
+    def take(batch):
+        for encoding in tokenizer.encode_batch_fast(batch):
+            sha.update(struct.pack("<i", len(encoding.ids)))
+            ids = array.array("i", encoding.ids)
+            if sys.byteorder == "big":
+                ids.byteswap()
+            sha.update(ids.tobytes())
+
+    with open(path, "rb") as raw:
+        lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(raw), encoding="utf-8", newline="\n")
+        while batch := [json.loads(line) for line in itertools.islice(lines, 1000)]:
+            take([(row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in batch])
+    return sha.hexdigest()
+
+
+def hash_code_points(options):
+    """Every scalar value between two marks and letters, so that reordering and removal show."""
+    normalizer = normalizers.BertNormalizer(*options)
+    sha = hashlib.sha256()
+    for c in range(0x110000):
+        if not 0xD800 <= c <= 0xDFFF:
+            sha.update(normalizer.normalize_str("A\u0345" + chr(c) + "\u0334Z").encode() + b"\x00")
+    return sha.hexdigest()
+
+
+def write_hashes():
+    result = {"reference": "tokenizers " + tokenizers.__version__, "data": {}, "code_points": {}}
+    for options in itertools.product((False, True), repeat=4):
+        result["code_points"]["".join("01"[o] for o in options)] = hash_code_points(options)
+    for name in MODELS:
+        tokenizer = Tokenizer.from_file(str(SHARED / "models" / name / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        files = sorted((SHARED / "data").glob("*/*.zst"))
+        result["data"][name] = {str(f.relative_to(SHARED / "data")): hash_data_file(tokenizer, f) for f in files}
+    with open(GOLDEN / "tokenizer_hashes.json", "w", encoding="ascii") as file:
+        file.write(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    {"cases": write_cases, "hashes": write_hashes}[sys.argv[1]]()
