@@ -1,0 +1,62 @@
+/* cascade_config.h: what cascade.yaml says, checked and with defaults filled in. Called by src/cli, src/run and rung_cascade_open. Opens
+ * no model: paths are resolved, not read. */
+#ifndef RUNG_CONFIG_CASCADE_CONFIG_H
+#define RUNG_CONFIG_CASCADE_CONFIG_H
+
+#include "cascade/policy.h"
+#include "config/calibration_file.h"
+#include "config/options.h"
+#include "link/link.h"
+#include "model/model.h"
+
+typedef struct rung_level_config {
+    char *name;
+    char *model_path;      /* against the directory of the file that names it */
+    double speed;          /* time = profiled compute / speed, > 0 */
+    uint64_t memory_bytes; /* 0: no limit */
+    bool has_link;         /* false for level 1 */
+    rung_link link;        /* from the level below */
+} rung_level_config;
+
+typedef struct rung_label_rename {
+    char *from, *to;
+} rung_label_rename;
+
+/* Zero-initialise; release with rung_cascade_config_deinit. */
+typedef struct rung_cascade_config {
+    char *path; /* of cascade.yaml; NULL for a single model */
+    uint32_t num_levels;
+    rung_level_config levels[RUNG_MAX_LEVELS];
+    size_t num_renames;
+    rung_label_rename *renames;
+    char *calibration_path; /* NULL: none */
+    rung_precision precision;
+    uint32_t threads; /* 0: as many as there are processors */
+    rung_policy policy;
+    rung_options *options; /* every value in force and where it came from, for rung_options_show */
+} rung_cascade_config;
+
+void rung_cascade_config_deinit(rung_cascade_config *config);
+
+/* `overrides` (may be NULL) are flags, which win over the file. Which cascade, in this order: `path`; --model: one level, policy single; --config; the
+ * default one, data_dir/cascade.yaml or else data_dir/models/cascade.yaml (data_dir may be NULL: RUNG_INVALID says what to give). */
+rung_status rung_cascade_config_load(const char *path, const char *data_dir, const rung_options *overrides,
+                                     rung_cascade_config *config, rung_error *error) RUNG_WARN_UNUSED;
+
+/* The same from text; `directory` is what paths are relative to. */
+rung_status rung_cascade_config_parse(const char *yaml, size_t bytes, const char *name, const char *directory,
+                                      const rung_options *overrides, rung_cascade_config *config,
+                                      rung_error *error) RUNG_WARN_UNUSED;
+
+/* Thresholds that were fitted for the policy of this name take effect where neither file nor flag gives any. */
+rung_status rung_cascade_config_use_calibration(rung_cascade_config *config, const rung_calibration_file *file,
+                                                rung_error *error) RUNG_WARN_UNUSED;
+
+/* The config's cascade under another policy ("tangobert", ...) with that policy's defaults; what the user gave for the policy is dropped, but for the seed. */
+rung_status rung_cascade_config_policy(const rung_cascade_config *config, const char *name, rung_policy *policy,
+                                       rung_error *error) RUNG_WARN_UNUSED;
+
+/* The label's name after renaming. Lives as long as its argument and config. */
+const char *rung_cascade_config_rename(const rung_cascade_config *config, const char *label);
+
+#endif

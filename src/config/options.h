@@ -1,0 +1,211 @@
+/* options.h: the one table of options. Flags, keys of the YAML files, help, `rung config show`, shell completion and the man page all
+ * come from options_table.c. Called by src/cli (flags and texts) and cascade_config.c (keys). A later source
+ * overrides an earlier one: default, policy, calibration, file, flag.
+ *
+ * A key "policy.exit.tau" is the flag "--policy.exit.tau 0.02" (or =0.02). Keys of a level are "levels[].speed" in the table, "levels: - speed:" in
+ * a file and "--levels.2.speed" as a flag. */
+#ifndef RUNG_CONFIG_OPTIONS_H
+#define RUNG_CONFIG_OPTIONS_H
+
+#include "base/buffer.h"
+#include "cascade/policy.h"
+
+typedef enum rung_command {
+    RUNG_COMMAND_CLASSIFY = 1 << 0,
+    RUNG_COMMAND_DEMO = 1 << 1,
+    RUNG_COMMAND_QUANTIZE = 1 << 2,
+    RUNG_COMMAND_FIT = 1 << 3,
+    RUNG_COMMAND_BENCH = 1 << 4,
+    RUNG_COMMAND_CONFIG = 1 << 5,
+    RUNG_COMMAND_COMPLETION = 1 << 6,
+    RUNG_COMMAND_MAN = 1 << 7,
+} rung_command;
+
+typedef struct rung_command_spec {
+    rung_command command;
+    const char *name;
+    const char *arguments; /* for the usage line, "" when there are none */
+    uint32_t min_arguments, max_arguments;
+    const char *help;        /* one line */
+    const char *description; /* for its --help and the man page */
+} rung_command_spec;
+
+typedef enum rung_option_type {
+    RUNG_TYPE_BOOL,    /* flag without a value, or =true, =false */
+    RUNG_TYPE_INTEGER, /* >= 0 */
+    RUNG_TYPE_NUMBER,
+    RUNG_TYPE_NUMBER_OR_WORD, /* a number or the one word in `choices` */
+    RUNG_TYPE_NUMBERS,        /* one number or a list: "0.9,0.8", [0.9, 0.8] */
+    RUNG_TYPE_TEXT,
+    RUNG_TYPE_PATH,   /* in a file: relative to the file's directory */
+    RUNG_TYPE_CHOICE, /* one of `choices` */
+    RUNG_TYPE_SIZE,
+    RUNG_TYPE_TIME,
+    RUNG_TYPE_RATE,
+    RUNG_TYPE_MAP, /* "a=b,c=d", {a: b, c: d} */
+} rung_option_type;
+
+/* Groups of the help text, in its order. */
+typedef enum rung_option_group {
+    RUNG_GROUP_GENERAL,
+    RUNG_GROUP_OUTPUT,
+    RUNG_GROUP_RUN,
+    RUNG_GROUP_CASCADE,
+    RUNG_GROUP_POLICY,
+} rung_option_group;
+
+typedef enum rung_option_id {
+    RUNG_OPTION_HELP,
+    RUNG_OPTION_CONFIG,
+    RUNG_OPTION_MODEL,
+    RUNG_OPTION_OUTPUT,
+    RUNG_OPTION_JSON,
+    RUNG_OPTION_DATA,
+    RUNG_OPTION_DATA_DIR,
+    RUNG_OPTION_ONCE,
+    RUNG_OPTION_AGREEMENT,
+    RUNG_OPTION_EMBEDDING_BITS,
+    RUNG_OPTION_SHAPE,
+    RUNG_OPTION_TOKENS,
+    RUNG_OPTION_BATCH,
+    RUNG_OPTION_REPEATS,
+    RUNG_OPTION_MAX_LINE,
+    RUNG_OPTION_PRECISION,
+    RUNG_OPTION_THREADS,
+    RUNG_OPTION_ISA,
+    RUNG_OPTION_CALIBRATION,
+    RUNG_OPTION_LABELS,
+    RUNG_OPTION_PLAN,
+    RUNG_OPTION_LEVEL_NAME, /* the levels[] keys lie side by side */
+    RUNG_OPTION_LEVEL_MODEL,
+    RUNG_OPTION_LEVEL_SPEED,
+    RUNG_OPTION_LEVEL_MEMORY,
+    RUNG_OPTION_LEVEL_LINK,
+    RUNG_OPTION_LEVEL_LINK_RTT,
+    RUNG_OPTION_LEVEL_LINK_UP,
+    RUNG_OPTION_LEVEL_LINK_DOWN,
+    RUNG_OPTION_LEVEL_LINK_JITTER,
+    RUNG_OPTION_POLICY_NAME,
+    RUNG_OPTION_POLICY_SEED,
+    RUNG_OPTION_POLICY_FIRST_COMPUTE_LEVEL,
+    RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD,
+    RUNG_OPTION_POLICY_OFFLOAD_K,
+    RUNG_OPTION_POLICY_DEFER,
+    RUNG_OPTION_POLICY_PRUNE_ENABLED,
+    RUNG_OPTION_POLICY_PRUNE_ALPHA,
+    RUNG_OPTION_POLICY_PRUNE_UNIT,
+    RUNG_OPTION_POLICY_PRUNE_LAYERS,
+    RUNG_OPTION_POLICY_EXIT_RULE,
+    RUNG_OPTION_POLICY_EXIT_TAU,
+    RUNG_OPTION_POLICY_EXIT_PATIENCE,
+    RUNG_OPTION_POLICY_EXIT_CONFIDENCE,
+    RUNG_OPTION_POLICY_EXIT_FIRST_LAYER,
+    RUNG_OPTION_POLICY_ENSEMBLE_WEIGHTS,
+    RUNG_OPTION_POLICY_ENSEMBLE_DECIDE_ON,
+    RUNG_OPTION_POLICY_ENSEMBLE_SOFTMAX,
+    RUNG_OPTION_POLICY_EARLY_OFFLOAD,
+    RUNG_OPTION_POLICY_SPECULATE,
+    RUNG_OPTION_COUNT,
+} rung_option_id;
+
+typedef struct rung_option_spec {
+    const char *key;   /* in YAML and, with "--", on the command line */
+    bool flag_only;    /* no key of a file */
+    const char *alias; /* a second long flag, NULL: none */
+    char letter;       /* short flag, 0: none */
+    rung_option_type type;
+    rung_option_group group;
+    uint32_t commands;        /* rung_command bits that take it as a flag */
+    double min, max;          /* numbers, sizes, times, rates */
+    bool above_min;           /* the least value itself is outside */
+    const char *choices;      /* "a|b|c"; for NUMBER_OR_WORD the word */
+    const char *later;        /* "a|b": known names that this version refuses */
+    const char *later_hint;   /* what to do instead */
+    const char *value_name;   /* in help */
+    const char *default_text; /* parsed like any other value; NULL: none, or the policy's */
+    const char *help;
+} rung_option_spec;
+
+typedef enum rung_source {
+    RUNG_SOURCE_NONE, /* no default and not given */
+    RUNG_SOURCE_DEFAULT,
+    RUNG_SOURCE_POLICY,      /* a default of the policy's name */
+    RUNG_SOURCE_CALIBRATION, /* fitted */
+    RUNG_SOURCE_FILE,
+    RUNG_SOURCE_FLAG,
+} rung_source;
+
+/* A value in force. Which field holds it follows from the option's type. */
+typedef struct rung_option_value {
+    rung_source source;
+    char *origin;    /* "default", "policy rung", "cascade.yaml:12:9", "--policy.seed"; NULL when source is NONE */
+    char *directory; /* PATH from a file: what it is relative to; NULL otherwise */
+    char *text;      /* as it was written; TEXT, PATH: the value; NULL when source is NONE */
+    bool boolean;
+    bool is_word;     /* NUMBER_OR_WORD */
+    uint64_t integer; /* INTEGER, SIZE (bytes) */
+    double number;    /* NUMBER, TIME (seconds), RATE (bits per second), SIZE (bytes) */
+    uint32_t choice;  /* CHOICE: index in choices */
+    uint32_t num_numbers;
+    double numbers[RUNG_MAX_LEVELS];
+    size_t num_pairs;
+    char **pairs; /* MAP: [2 num_pairs] name, value, name, value, ... */
+} rung_option_value;
+
+/* All options of one run. Flag values come from rung_options_parse; files and policies are laid under them. */
+typedef struct rung_options rung_options;
+
+/* The tables. Static storage. */
+const rung_option_spec *rung_option_spec_of(rung_option_id id);
+bool rung_option_is_level(rung_option_id id); /* a levels[] key */
+const rung_command_spec *rung_command_specs(size_t *count);
+
+/* RUNG_NOT_FOUND says which command may have been meant, or that it comes in a later version. */
+rung_status rung_command_find(const char *name, const rung_command_spec **spec, rung_error *error) RUNG_WARN_UNUSED;
+
+/* Every option at its default. */
+rung_status rung_options_new(rung_options **options, rung_error *error) RUNG_WARN_UNUSED;
+void rung_options_free(rung_options *options);
+rung_status rung_options_copy(const rung_options *options, rung_options **copy, rung_error *error) RUNG_WARN_UNUSED;
+
+/* arguments: what follows the command's name. Flags may stand anywhere; "--" ends them; "-" is an argument. On failure *options
+ * is what it was. With --help the number of arguments is not checked. Arguments are lent from `arguments`. */
+rung_status rung_options_parse(rung_options *options, rung_command command, size_t count, const char *const *arguments,
+                               rung_error *error) RUNG_WARN_UNUSED;
+size_t rung_options_num_arguments(const rung_options *options);
+const char *rung_options_argument(const rung_options *options, size_t index);
+
+/* Sets one option by its key ("policy.exit.tau", "levels.2.speed") from text, as a flag would. */
+rung_status rung_options_set(rung_options *options, const char *key, const char *text,
+                             rung_error *error) RUNG_WARN_UNUSED;
+
+/* The value of an option; `level` is 0-based and 0 for options that are not of a level. Never NULL; source NONE when there is none. */
+const rung_option_value *rung_options_level_value(const rung_options *options, rung_option_id id, uint32_t level);
+const rung_option_value *rung_options_value(const rung_options *options, rung_option_id id);
+
+/* Shorthands, each for options of that type only. */
+bool rung_options_given(const rung_options *options, rung_option_id id); /* by a file or a flag */
+bool rung_options_bool(const rung_options *options, rung_option_id id);
+uint64_t rung_options_integer(const rung_options *options, rung_option_id id); /* INTEGER, SIZE */
+double rung_options_number(const rung_options *options, rung_option_id id);
+const char *rung_options_text(const rung_options *options, rung_option_id id); /* TEXT, PATH, CHOICE; NULL: none */
+uint32_t rung_options_choice(const rung_options *options, rung_option_id id);
+
+/* For the loaders in src/config. `context` starts the message ("cascade.yaml:12:9: policy.exit.tau"); a value from a weaker source never replaces one
+ * from a stronger. */
+rung_status rung_options_put(rung_options *options, rung_option_id id, uint32_t level, rung_source source,
+                             const char *origin, const char *directory, const char *context, const char *text,
+                             rung_error *error) RUNG_WARN_UNUSED;
+rung_status rung_options_put_pairs(rung_options *options, rung_option_id id, const char *origin, size_t num_pairs,
+                                   const char *const *pairs, /* [2 num_pairs] */
+                                   rung_error *error) RUNG_WARN_UNUSED;
+
+/* Texts, appended to out; check out with rung_buffer_check. columns bounds the width of help (>= 40). */
+void rung_options_help(rung_buffer *out, const rung_command_spec *command, size_t columns);
+void rung_options_overview(rung_buffer *out, size_t columns); /* rung --help */
+/* One line a value in force: key, value, where it came from. num_levels: of the cascade. */
+void rung_options_show(rung_buffer *out, const rung_options *options, uint32_t num_levels);
+void rung_options_completion(rung_buffer *out); /* bash */
+void rung_options_man(rung_buffer *out);        /* roff */
+
+#endif

@@ -1,0 +1,150 @@
+/* test_option_value.c: one value of each type from text, and how each is refused. */
+#include "config/option_value.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static rung_option_value parse(rung_option_id id, const char *text)
+{
+    rung_option_value value = {0};
+    rung_error error;
+    assert_int_equal(rung_option_value_parse(rung_option_spec_of(id), "x", text, &value, &error), RUNG_OK);
+    return value;
+}
+
+static void every_type(void **state)
+{
+    (void)state;
+    rung_option_value value = parse(RUNG_OPTION_ONCE, "true");
+    assert_true(value.boolean);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_SEED, "42");
+    assert_int_equal(value.integer, 42);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_EXIT_TAU, "0.02");
+    assert_true(value.number == 0.02);
+    assert_string_equal(value.text, "0.02");
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_OFFLOAD_K, "hard");
+    assert_true(value.is_word);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_OFFLOAD_K, "10");
+    assert_true(!value.is_word && value.number == 10);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, "0.9 , 0.8,1");
+    assert_int_equal(value.num_numbers, 3);
+    assert_true(value.numbers[0] == 0.9 && value.numbers[1] == 0.8 && value.numbers[2] == 1);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_PRUNE_UNIT, "word");
+    assert_int_equal(value.choice, RUNG_PRUNE_WORD);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_LEVEL_MEMORY, "64MiB");
+    assert_int_equal(value.integer, 67108864);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_LEVEL_LINK_RTT, "8ms");
+    assert_true(value.number == 0.008);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_LABELS, "NEGATIVE=neg,POSITIVE=a=b");
+    assert_int_equal(value.num_pairs, 2);
+    assert_string_equal(value.pairs[0], "NEGATIVE");
+    assert_string_equal(value.pairs[3], "a=b");
+    assert_string_equal(value.text, "NEGATIVE=neg,POSITIVE=a=b");
+    rung_option_value copy = {0};
+    rung_error error;
+    assert_int_equal(rung_option_value_copy(&value, &copy, &error), RUNG_OK);
+    rung_option_value_deinit(&value);
+    assert_string_equal(copy.pairs[2], "POSITIVE");
+    rung_option_value_deinit(&copy);
+    assert_null(copy.pairs);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        rung_option_id id;
+        const char *text;
+        rung_status status;
+        const char *message;
+    } bad[] = {
+        {RUNG_OPTION_ONCE, "yes", RUNG_INVALID, "x: 'yes' is not true or false"},
+        {RUNG_OPTION_POLICY_EXIT_TAU, "", RUNG_INVALID, "x: is empty"},
+        {RUNG_OPTION_POLICY_EXIT_TAU, "a\xff", RUNG_INVALID, "x: not valid UTF-8 at byte 1"},
+        {RUNG_OPTION_POLICY_EXIT_TAU, "low", RUNG_INVALID, "x: 'low' is not a number (0 to 1)"},
+        {RUNG_OPTION_POLICY_EXIT_TAU, "1.5", RUNG_INVALID, "x: 1.5 is outside the range: 0 to 1"},
+        {RUNG_OPTION_POLICY_EXIT_TAU, "nan", RUNG_INVALID, "x: 'nan' is not a number (0 to 1)"},
+        {RUNG_OPTION_POLICY_EXIT_PATIENCE, "0", RUNG_INVALID, "x: 0 is outside the range: 1 to 128"},
+        {RUNG_OPTION_POLICY_EXIT_PATIENCE, "1.5", RUNG_INVALID, "x: '1.5' is not a whole number (1 to 128)"},
+        {RUNG_OPTION_POLICY_SEED, "-1", RUNG_INVALID, "x: '-1' is not a whole number (0 to 9007199254740992)"},
+        {RUNG_OPTION_POLICY_OFFLOAD_K, "hrad", RUNG_INVALID,
+         "x: 'hrad' is not a number or hard (above 0, at most 1000000); did you mean 'hard'?"},
+        {RUNG_OPTION_POLICY_OFFLOAD_K, "0", RUNG_INVALID, "x: 0 is outside the range: above 0, at most 1000000"},
+        {RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, "0.9,2", RUNG_INVALID, "x: 2 is outside the range: 0 to 1"},
+        {RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, "0.9,,1", RUNG_INVALID, "x: '' is not a number (0 to 1)"},
+        {RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, "0,0,0,0,0,0,0,0,0", RUNG_LIMIT, "x: more than 8 numbers"},
+        {RUNG_OPTION_POLICY_EXIT_RULE, "agre", RUNG_INVALID,
+         "x: 'agre' is not one of off, paper or agree; did you mean 'agree'?"},
+        {RUNG_OPTION_LEVEL_MEMORY, "64", RUNG_INVALID,
+         "x: '64' has no unit; write for example 64MiB (units: B, kB, MB, GB, KiB, MiB, GiB)"},
+        {RUNG_OPTION_LEVEL_MEMORY, "0B", RUNG_INVALID, "x: 0B is outside the range: 1B to 1TiB"},
+        {RUNG_OPTION_LEVEL_LINK_RTT, "2min", RUNG_INVALID, "x: 2min is outside the range: 0s to 60s"},
+        {RUNG_OPTION_LEVEL_LINK_UP, "0bit/s", RUNG_INVALID, "x: 0bit/s is outside the range: 1bit/s to 1000Gbit/s"},
+        {RUNG_OPTION_LABELS, "a", RUNG_INVALID, "x: 'a' has no '='; write OLD=NEW,OLD=NEW"},
+        {RUNG_OPTION_LABELS, "a=", RUNG_INVALID, "x: a name is empty; write OLD=NEW"},
+        {RUNG_OPTION_LABELS, "a=b,a=c", RUNG_INVALID, "x: 'a' is renamed twice"},
+        {RUNG_OPTION_POLICY_NAME, "pabee", RUNG_UNSUPPORTED,
+         "x: 'pabee' is not available in this version; use rung, paper, tabi, tangobert or single"},
+        {RUNG_OPTION_POLICY_DEFER, "learned", RUNG_UNSUPPORTED,
+         "x: 'learned' is not available in this version; use confidence"},
+        {RUNG_OPTION_POLICY_ENSEMBLE_WEIGHTS, "fitted", RUNG_UNSUPPORTED,
+         "x: 'fitted' is not available in this version; use accuracy or last"},
+        {RUNG_OPTION_POLICY_SPECULATE, "true", RUNG_UNSUPPORTED,
+         "x: 'true' is not available in this version; use false"},
+        {RUNG_OPTION_PLAN, "plan.json", RUNG_UNSUPPORTED,
+         "x: 'plan' is not available in this version; remove it, and set the policy's keys"},
+    };
+    rung_option_value value = {.text = NULL};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        rung_error error;
+        const rung_option_spec *spec = rung_option_spec_of(bad[i].id);
+        assert_int_equal(rung_option_value_parse(spec, "x", bad[i].text, &value, &error), bad[i].status);
+        assert_string_equal(error.message, bad[i].message);
+        assert_int_equal(rung_option_value_parse(spec, "x", bad[i].text, &value, NULL), bad[i].status);
+        assert_null(value.text);
+    }
+}
+
+static void flags_and_ranges(void **state)
+{
+    (void)state;
+    char flag[RUNG_FLAG_BYTES];
+    char range[RUNG_RANGE_BYTES];
+    assert_string_equal(rung_option_flag("levels[].link.rtt", flag), "--levels.N.link.rtt");
+    assert_string_equal(rung_option_flag("seed", flag), "--seed");
+    assert_string_equal(rung_option_range(rung_option_spec_of(RUNG_OPTION_MAX_LINE), range), "1KiB to 1GiB");
+    assert_string_equal(rung_option_range(rung_option_spec_of(RUNG_OPTION_CONFIG), range), "");
+    rung_buffer names = {0};
+    rung_append_choices(&names, "a|b|c");
+    rung_buffer_text(&names, ";");
+    rung_append_choices(&names, "a");
+    assert_string_equal(names.data, "a, b or c;a");
+    rung_buffer_deinit(&names);
+    assert_false(rung_find_choice("ab|c", "a", NULL));
+    assert_false(rung_find_choice("ab|c", "b|c", NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_type),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(flags_and_ranges),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
