@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# commands.sh RUNG: what a user gives right, on the tiny model: the forms of input and output, and that answers do not depend on threads,
+# batches or kernels.
+. "$(dirname "$0")/lib.sh"
+
+model=$root/tests/golden/tiny-bert
+printf '%s\n' 'a fine film' 'the worst of the year' 'long, winding and in the end rather good' '日本語 and ünïcödé' >"$work/lines"
+
+# answers FILE: the lines of JSON answers without their times.
+answers() {
+    sed -E 's/,"(compute|queue|link|latency)_ms":[0-9.e+-]*//g' "$1"
+}
+
+help_of_each_command() {
+    local name
+    run --help
+    expect_status 0
+    expect_stdout "classify" "quantize" "fit" "bench" "demo"
+    for name in classify quantize fit bench demo; do
+        run "$name" --help
+        expect_status 0
+        expect_stdout "$name" "--help"
+    done
+}
+
+no_command() {
+    run
+    expect_status 2
+}
+
+arguments_lines_and_json_agree() {
+    run classify -m "$model" --json 'a fine film' 'the worst of the year'
+    expect_status 0
+    expect_lines 2
+    answers "$out" >"$work/by_argument"
+    run classify -m "$model" --json < <(printf '%s\n' '{"text": "a fine film"}' '{"text": "the worst of the year"}')
+    expect_status 0
+    answers "$out" >"$work/by_json"
+    if ! cmp "$work/by_argument" "$work/by_json"; then
+        problem "arguments and JSON lines give different answers"
+    fi
+    run classify -m "$model" <"$work/lines"
+    expect_status 0
+    expect_lines 4
+}
+
+json_keeps_order_and_ids() {
+    run classify -m "$model" --json < <(printf '%s\n' '{"id": "x\"1", "text": "one"}' '{"text": "two"}' \
+        '{"id": 12, "text": "three", "text_pair": "four"}')
+    expect_status 0
+    expect_lines 3
+    if ! sed -n 1p "$out" | grep -qF '{"id":"x\"1"'; then problem "line 1 lost its id"; fi
+    if ! sed -n 2p "$out" | grep -qF '{"id":"1"'; then problem "line 2 is not called by its position"; fi
+    if ! sed -n 3p "$out" | grep -qF '{"id":"12"'; then problem "line 3 lost its id"; fi
+}
+
+same_bits_for_threads_and_kernels() {
+    local precision options
+    for precision in int8 fp32; do
+        run classify -m "$model" --json --precision "$precision" --isa ref --threads 1 <"$work/jsonl"
+        expect_status 0
+        answers "$out" >"$work/reference"
+        for options in "--threads 3" "--isa ref --threads 2" ""; do
+            # shellcheck disable=SC2086
+            run classify -m "$model" --json --precision "$precision" $options <"$work/jsonl"
+            expect_status 0
+            answers "$out" >"$work/other"
+            if ! cmp "$work/reference" "$work/other"; then
+                problem "$precision: answers differ with: $options"
+            fi
+        done
+    done
+}
+while IFS= read -r line; do
+    printf '{"text": "%s"}\n' "$line"
+done <"$work/lines" >"$work/jsonl"
+
+packed_file_gives_the_same_labels() {
+    run quantize "$model" -o "$work/packed.safetensors"
+    expect_status 0
+    run classify -m "$work/packed.safetensors" --json <"$work/jsonl"
+    expect_status 0
+    grep -o '^{"id":"[^"]*","label":"[^"]*"' "$out" >"$work/packed"
+    run classify -m "$model" --json --precision int8 <"$work/jsonl"
+    expect_status 0
+    grep -o '^{"id":"[^"]*","label":"[^"]*"' "$out" >"$work/directory"
+    expect_lines 4
+    if ! cmp "$work/packed" "$work/directory"; then
+        problem "the packed file gives other labels than the directory"
+    fi
+}
+
+labels_are_scored() {
+    run classify -m "$model" --json < <(printf '%s\n' '{"text": "one", "label": 0}' '{"text": "two", "label": 1}')
+    expect_status 0
+    expect_stderr "accuracy"
+}
+
+bench_prints_one_line() {
+    run bench -m "$model" --tokens 16 --repeats 3 --json
+    expect_status 0
+    expect_lines 1
+    expect_stdout '"tokens":16' '"median_ms":[0-9]' '"share":[0-9]'
+}
+
+cases help_of_each_command no_command arguments_lines_and_json_agree json_keeps_order_and_ids \
+    same_bits_for_threads_and_kernels packed_file_gives_the_same_labels labels_are_scored bench_prints_one_line
