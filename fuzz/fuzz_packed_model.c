@@ -1,6 +1,6 @@
 /* fuzz_packed_model.c: any bytes through the whole loader of packed models, configuration and tokenizer included. What
- * it accepts must be usable: the first and the last row of the word embedding are decoded. Run by fuzz/meson.build over
- * corpus/packed_model/. */
+ * it accepts must be usable: the first row and the last of each table of the word embedding are decoded. Run by
+ * fuzz/meson.build over corpus/packed_model/. */
 #include "base/memory.h"
 #include "model/model.h"
 #include "model/model_load.h"
@@ -17,7 +17,12 @@ static void use(const rung_model *model)
     if (row == NULL) {
         abort();
     }
+    size_t border = model->word_embedding.frequent_rows;
     rung_word_embedding_row(&model->word_embedding, hidden, 0, row);
+    rung_word_embedding_row(&model->word_embedding, hidden, (int32_t)border, row);
+    if (border > 0) {
+        rung_word_embedding_row(&model->word_embedding, hidden, (int32_t)(border - 1), row);
+    }
     rung_word_embedding_row(&model->word_embedding, hidden, (int32_t)(model->config.vocab_size - 1), row);
     free(row);
     rung_error error;

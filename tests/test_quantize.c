@@ -1,4 +1,4 @@
-/* test_quantize.c: int8 rows, low-bit groups and the bit stream, decoded by rung_word_embedding_row. */
+/* test_quantize.c: int8 rows, low-bit groups and the bit stream, decoded by the rows of the embedding. */
 #include "base/prng.h"
 #include "model/model.h"
 #include "model/quantize.h"
@@ -153,9 +153,9 @@ static void test_bit_stream_is_what_the_embedding_reads(void **state)
                     memcpy(scales + (id * groups + g) * 2, &scale, 2);
                 }
             }
-            rung_word_embedding embedding = {.bits = bits, .rows = rows, .row_bytes = row_bytes, .scales = scales};
+            rung_embedding_table table = {.bits = bits, .rows = rows, .row_bytes = row_bytes, .scales = scales};
             for (size_t id = 0; id < 3; id++) {
-                rung_word_embedding_row(&embedding, hidden, (int32_t)id, out);
+                rung_embedding_table_row(&table, hidden, id, out);
                 for (size_t i = 0; i < hidden; i++) {
                     float scale = (float)(id + 1) * (i / 32 % 2 == 0 ? 0.5f : -0.25f);
                     assert_true(out[i] == scale * (float)((int)q[id][i] - (1 << (bits - 1))));
@@ -177,14 +177,36 @@ static void test_float_rows(void **state)
         half[i / 3][i % 3] = rung_f32_to_f16(values[i / 3][i % 3]);
         brain[i / 3][i % 3] = (uint16_t)(rung_float_bits(values[i / 3][i % 3]) >> 16);
     }
-    const rung_word_embedding embeddings[3] = {{.dtype = RUNG_F32, .rows = (const uint8_t *)values, .row_bytes = 12},
-                                               {.dtype = RUNG_F16, .rows = (const uint8_t *)half, .row_bytes = 6},
-                                               {.dtype = RUNG_BF16, .rows = (const uint8_t *)brain, .row_bytes = 6}};
+    const rung_embedding_table tables[3] = {{.dtype = RUNG_F32, .rows = (const uint8_t *)values, .row_bytes = 12},
+                                            {.dtype = RUNG_F16, .rows = (const uint8_t *)half, .row_bytes = 6},
+                                            {.dtype = RUNG_BF16, .rows = (const uint8_t *)brain, .row_bytes = 6}};
     for (size_t i = 0; i < 3; i++) {
-        for (int32_t id = 0; id < 2; id++) {
+        for (size_t id = 0; id < 2; id++) {
             float out[3];
-            rung_word_embedding_row(&embeddings[i], 3, id, out);
+            rung_embedding_table_row(&tables[i], 3, id, out);
             assert_memory_equal(out, values[id], sizeof out);
+        }
+    }
+}
+
+/* Ids below the border read one table, the others the other from its start. */
+static void test_rows_at_the_border(void **state)
+{
+    (void)state;
+    const float frequent[2][3] = {{1.0f, 2.0f, 3.0f}, {4.0f, 5.0f, 6.0f}};
+    uint16_t rest[2][3];
+    for (size_t i = 0; i < 6; i++) {
+        rest[i / 3][i % 3] = rung_f32_to_f16((float)i + 7.0f);
+    }
+    const rung_word_embedding embedding = {
+        .frequent_rows = 2,
+        .frequent = {.dtype = RUNG_F32, .rows = (const uint8_t *)frequent, .row_bytes = 12},
+        .rest = {.dtype = RUNG_F16, .rows = (const uint8_t *)rest, .row_bytes = 6}};
+    for (int32_t id = 0; id < 4; id++) {
+        float out[3];
+        rung_word_embedding_row(&embedding, 3, id, out);
+        for (size_t i = 0; i < 3; i++) {
+            assert_true(out[i] == (float)(3 * (size_t)id + i + 1));
         }
     }
 }
@@ -199,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_group_extremes),
         cmocka_unit_test(test_bit_stream_is_what_the_embedding_reads),
         cmocka_unit_test(test_float_rows),
+        cmocka_unit_test(test_rows_at_the_border),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

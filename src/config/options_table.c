@@ -43,8 +43,16 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                .value_name = "SHARE", .default_text = "0.98",
                                .help = "agreement with the top level that the thresholds are chosen for"},
     [RUNG_OPTION_EMBEDDING_BITS] = {"embedding-bits", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, QUANTIZE,
-                                    .choices = "4|5|6|8|16", .value_name = "BITS", .default_text = "8",
-                                    .help = "bits of a word embedding's element; 16 keeps half floats"},
+                                    .choices = "4|5|6|8|16", .value_name = "BITS", .default_text = "6",
+                                    .help = "bits of an element of the word embedding: fewer make a smaller file and "
+                                            "change more answers; 16 keeps half floats"},
+    [RUNG_OPTION_FREQUENT_ROWS] = {"frequent-rows", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, QUANTIZE,
+                                   .min = 0, .max = 4e6, .value_name = "N", .default_text = "0",
+                                   .help = "the first N rows of the word embedding, the most frequent words, have "
+                                           "--frequent-bits instead of --embedding-bits"},
+    [RUNG_OPTION_FREQUENT_BITS] = {"frequent-bits", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, QUANTIZE,
+                                   .choices = "4|5|6|8|16", .value_name = "BITS", .default_text = "8",
+                                   .help = "bits of an element of the rows of --frequent-rows"},
     [RUNG_OPTION_SHAPE] = {"shape", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, BENCH,
                            .choices = "bert-base|minilm-l6|minilm-l12|tiny-l3", .value_name = "SHAPE",
                            .default_text = "bert-base",

@@ -321,10 +321,8 @@ static rung_status load_embeddings(const hf_weights *weights, rung_error *error)
     if (status != RUNG_OK) {
         return status;
     }
-    model->word_embedding = (rung_word_embedding){.bits = 0,
-                                                  .dtype = words->dtype,
-                                                  .rows = words->data,
-                                                  .row_bytes = config->hidden_size * rung_dtype_bytes(words->dtype)};
+    model->word_embedding.rest = (rung_embedding_table){
+        .dtype = words->dtype, .rows = words->data, .row_bytes = config->hidden_size * rung_dtype_bytes(words->dtype)};
     shape[0] = config->max_positions;
     snprintf(name, sizeof name, "%sembeddings.position_embeddings.weight", weights->prefix);
     status = rung_model_floats(model, weights->file, name, 2, shape, &model->position_embedding, error);
@@ -355,7 +353,7 @@ static rung_status load_classifier(const hf_weights *weights, rung_error *error)
     char bias[RUNG_TENSOR_NAME_BYTES];
     snprintf(weight, sizeof weight, "%spooler.dense.weight", weights->prefix);
     snprintf(bias, sizeof bias, "%spooler.dense.bias", weights->prefix);
-    rung_status status = rung_model_pooler(model, weights->file, weight, bias, error);
+    rung_status status = rung_model_float_pooler(model, weights->file, weight, bias, error);
     if (status == RUNG_OK) {
         status = rung_model_exit(model, weights->file, model->config.num_layers - 1, "classifier.weight",
                                  "classifier.bias", error);

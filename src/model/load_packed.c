@@ -179,46 +179,91 @@ static rung_status load_layer(rung_model *model, size_t index, rung_error *error
     return load_norm(model, base, &layer->output_norm_gamma, &layer->output_norm_beta, error);
 }
 
-/* Metadata "embedding_bits" as a number; 0 when it is none of the widths there are. */
-static unsigned embedding_bits(const rung_model *model)
+/* Metadata `key` as one of the widths there are. */
+static rung_status read_width(const rung_model *model, const char *key, unsigned *bits, rung_error *error)
 {
     static const struct {
         const char *text;
         unsigned bits;
     } widths[] = {{"4", 4}, {"5", 5}, {"6", 6}, {"8", 8}, {"16", 16}};
     size_t bytes;
-    const char *text = rung_safetensors_metadata(model->file, "embedding_bits", &bytes);
+    const char *text = rung_safetensors_metadata(model->file, key, &bytes);
     for (size_t i = 0; i < sizeof widths / sizeof widths[0] && text != NULL; i++) {
         if (strcmp(text, widths[i].text) == 0) {
-            return widths[i].bits;
+            *bits = widths[i].bits;
+            return RUNG_OK;
         }
     }
-    return 0;
+    return rung_fail(error, RUNG_FORMAT, "%s: metadata \"%s\" must be 4, 5, 6, 8 or 16", model->path, key);
+}
+
+/* Metadata "frequent_rows": digits without a leading zero that stay below the vocabulary; 0 when it is not there. */
+static rung_status read_frequent_rows(const rung_model *model, size_t *rows, rung_error *error)
+{
+    size_t bytes;
+    const char *text = rung_safetensors_metadata(model->file, "frequent_rows", &bytes);
+    size_t value = 0;
+    if (text == NULL) {
+        *rows = 0;
+        return RUNG_OK;
+    }
+    bool valid = text[0] != '0' && bytes > 0;
+    for (size_t i = 0; i < bytes && valid; i++) {
+        valid = text[i] >= '0' && text[i] <= '9' && value < RUNG_MAX_VOCAB;
+        value = valid ? value * 10 + (size_t)(text[i] - '0') : 0;
+    }
+    if (!valid || value >= model->config.vocab_size) {
+        return rung_fail(error, RUNG_FORMAT,
+                         "%s: metadata \"frequent_rows\" is \"%.20s\", no whole number from 1 to %zu (one less than "
+                         "\"vocab_size\")",
+                         model->path, text, model->config.vocab_size - 1);
+    }
+    *rows = value;
+    return RUNG_OK;
+}
+
+/* The tensors BASE.rows and, below 16 bits, BASE.scales of `count` rows with hidden_size columns, where they lie. */
+static rung_status load_table(const rung_model *model, const char *base, size_t count, unsigned bits,
+                              rung_embedding_table *out, rung_error *error)
+{
+    size_t hidden = model->config.hidden_size;
+    bool half = bits == 16;
+    rung_embedding_table table = {
+        .bits = half ? 0 : bits, .dtype = RUNG_F16, .row_bytes = rung_embedding_row_bytes(hidden, bits)};
+    size_t shape[2] = {count, half ? hidden : table.row_bytes};
+    char name[RUNG_TENSOR_NAME_BYTES];
+    snprintf(name, sizeof name, "%s.rows", base);
+    rung_status status = require_mapped(model, name, half ? RUNG_F16 : RUNG_U8, 2, shape, &table.rows, error);
+    if (status == RUNG_OK && !half) {
+        shape[1] = rung_embedding_groups(hidden);
+        snprintf(name, sizeof name, "%s.scales", base);
+        status = require_mapped(model, name, RUNG_F16, 2, shape, &table.scales, error);
+    }
+    if (status == RUNG_OK) {
+        *out = table;
+    }
+    return status;
 }
 
 static rung_status load_word_embedding(rung_model *model, rung_error *error)
 {
-    const rung_model_config *config = &model->config;
-    unsigned bits = embedding_bits(model);
-    if (bits == 0) {
-        return rung_fail(error, RUNG_FORMAT, "%s: metadata \"embedding_bits\" must be 4, 5, 6, 8 or 16", model->path);
-    }
     rung_word_embedding embedding = {0};
-    size_t shape[2] = {config->vocab_size, config->hidden_size};
-    rung_status status;
-    if (bits == 16) {
-        embedding.dtype = RUNG_F16;
-        embedding.row_bytes = config->hidden_size * 2;
-        status = require_mapped(model, "embeddings.word.rows", RUNG_F16, 2, shape, &embedding.rows, error);
-    } else {
-        embedding.bits = bits;
-        embedding.row_bytes = rung_embedding_row_bytes(config->hidden_size, bits);
-        shape[1] = embedding.row_bytes;
-        status = require_mapped(model, "embeddings.word.rows", RUNG_U8, 2, shape, &embedding.rows, error);
+    unsigned bits = 0;
+    unsigned frequent_bits = 0;
+    rung_status status = read_width(model, "embedding_bits", &bits, error);
+    if (status == RUNG_OK) {
+        status = read_frequent_rows(model, &embedding.frequent_rows, error);
+    }
+    if (status == RUNG_OK && embedding.frequent_rows > 0) {
+        status = read_width(model, "frequent_bits", &frequent_bits, error);
         if (status == RUNG_OK) {
-            shape[1] = rung_embedding_groups(config->hidden_size);
-            status = require_mapped(model, "embeddings.word.scales", RUNG_F16, 2, shape, &embedding.scales, error);
+            status = load_table(model, "embeddings.word.frequent", embedding.frequent_rows, frequent_bits,
+                                &embedding.frequent, error);
         }
+    }
+    if (status == RUNG_OK) {
+        status = load_table(model, "embeddings.word", model->config.vocab_size - embedding.frequent_rows, bits,
+                            &embedding.rest, error);
     }
     if (status == RUNG_OK) {
         model->word_embedding = embedding;
@@ -226,24 +271,58 @@ static rung_status load_word_embedding(rung_model *model, rung_error *error)
     return status;
 }
 
+/* Turns the table BASE of `count` rows into floats [count, hidden] that the model owns or, without `owned`, that the
+ * caller frees. */
+static rung_status load_decoded(rung_model *model, const char *base, size_t count, bool owned, float **out,
+                                rung_error *error)
+{
+    size_t hidden = model->config.hidden_size;
+    rung_embedding_table table;
+    rung_status status = load_table(model, base, count, RUNG_PACKED_TABLE_BITS, &table, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    float *values = owned ? rung_model_alloc(model, count * hidden, sizeof *values, base, error)
+                          : rung_alloc_aligned(count * hidden, sizeof *values, base, error);
+    if (values == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rung_embedding_table_row(&table, hidden, i, values + i * hidden);
+    }
+    *out = values;
+    return RUNG_OK;
+}
+
 static rung_status load_embeddings(rung_model *model, rung_error *error)
 {
     const rung_model_config *config = &model->config;
+    float *positions = NULL;
     rung_status status = load_word_embedding(model, error);
+    if (status == RUNG_OK) {
+        status = load_decoded(model, "embeddings.position", config->max_positions, true, &positions, error);
+        model->position_embedding = positions;
+    }
     if (status != RUNG_OK) {
         return status;
     }
-    size_t shape[2] = {config->max_positions, config->hidden_size};
-    status = rung_model_floats(model, model->file, "embeddings.position", 2, shape, &model->position_embedding, error);
-    if (status != RUNG_OK) {
-        return status;
-    }
-    shape[0] = config->type_vocab_size;
+    size_t shape[2] = {config->type_vocab_size, config->hidden_size};
     status = rung_model_floats(model, model->file, "embeddings.type", 2, shape, &model->type_embedding, error);
     if (status != RUNG_OK) {
         return status;
     }
     return load_norm(model, "embeddings.norm", &model->embedding_norm_gamma, &model->embedding_norm_beta, error);
+}
+
+static rung_status load_pooler(rung_model *model, rung_error *error)
+{
+    float *rows = NULL;
+    rung_status status = load_decoded(model, "pooler", model->config.hidden_size, false, &rows, error);
+    if (status == RUNG_OK) {
+        status = rung_model_pooler(model, model->file, rows, "pooler.bias", error);
+    }
+    free(rows);
+    return status;
 }
 
 static rung_status load_exits(rung_model *model, rung_error *error)
@@ -305,7 +384,7 @@ rung_status rung_model_load_packed(rung_model *model, rung_error *error)
         status = load_layer(model, i, error);
     }
     if (status == RUNG_OK) {
-        status = rung_model_pooler(model, model->file, "pooler.weight", "pooler.bias", error);
+        status = load_pooler(model, error);
     }
     if (status == RUNG_OK) {
         status = load_exits(model, error);

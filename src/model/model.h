@@ -62,18 +62,28 @@ typedef struct rung_layer {
     const float *output_norm_gamma, *output_norm_beta;       /* [hidden] */
 } rung_layer;
 
-/* Rows of the word embedding as they lie in the file: floats of some width, or `bits` (4, 5, 6 or 8) bit integers with
- * a F16 scale per group of 32: value = scale * (q - 2^(bits-1)), q unsigned; q's of a row follow each other in a
- * little-endian bit stream, low bits first; a row starts on a byte and the last group may be short. */
-typedef struct rung_word_embedding {
+/* Rows as they lie in the file: floats of some width, or `bits` (4, 5, 6 or 8) bit integers with a F16 scale per group
+ * of 32: value = scale * (q - 2^(bits-1)), q unsigned; q's of a row follow each other in a little-endian bit stream, low
+ * bits first; a row starts on a byte and the last group may be short. */
+typedef struct rung_embedding_table {
     unsigned bits;       /* 0: plain floats of `dtype` */
     rung_dtype dtype;    /* F32, F16 or BF16 when bits is 0 */
-    const uint8_t *rows; /* [vocab][row_bytes] */
+    const uint8_t *rows; /* [rows of the table][row_bytes] */
     size_t row_bytes;
-    const uint8_t *scales; /* F16 [vocab][ceil(hidden / 32)] when bits is not 0 */
+    const uint8_t *scales; /* F16 [rows of the table][ceil(hidden / 32)] when bits is not 0 */
+} rung_embedding_table;
+
+/* A vocabulary lists its words roughly by frequency, so that the first rows are read most and may have more bits. */
+typedef struct rung_word_embedding {
+    size_t frequent_rows;          /* 0: all rows are in `rest` */
+    rung_embedding_table frequent; /* ids below frequent_rows */
+    rung_embedding_table rest;     /* the others, from id frequent_rows on */
 } rung_word_embedding;
 
-/* Writes row `id` (< vocab_size) as hidden_size floats. */
+/* Writes row `row_index` of the table as hidden_size floats. */
+void rung_embedding_table_row(const rung_embedding_table *table, size_t hidden_size, size_t row_index, float *out);
+
+/* Writes the row of `id` (< vocab_size) as hidden_size floats. */
 void rung_word_embedding_row(const rung_word_embedding *embedding, size_t hidden_size, int32_t id, float *out);
 
 /* A linear head on the [CLS] state after a layer. */
@@ -114,8 +124,15 @@ void rung_model_close(rung_model *model);
  * from all bytes. */
 rung_status rung_model_verify(const rung_model *model, rung_error *error) RUNG_WARN_UNUSED;
 
-/* `rung quantize`: directory -> packed file with `embedding_bits` (4, 5, 6, 8 or 16: half floats). */
-rung_status rung_model_quantize(const char *directory, unsigned embedding_bits, const char *out_path,
+/* Widths of the word embedding: 4, 5, 6, 8, or 16 for half floats. */
+typedef struct rung_quantize_options {
+    unsigned bits;
+    unsigned frequent_bits; /* of the first frequent_rows rows; unused when there are none */
+    size_t frequent_rows;   /* less than the rows there are */
+} rung_quantize_options;
+
+/* `rung quantize`: directory -> packed file. */
+rung_status rung_model_quantize(const char *directory, const rung_quantize_options *options, const char *out_path,
                                 rung_error *error) RUNG_WARN_UNUSED;
 
 /* True when a head follows layer `layer` (0-based). */

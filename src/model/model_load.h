@@ -12,7 +12,10 @@
 #define RUNG_PACKED_FORMAT "rung-packed"
 #define RUNG_PACKED_VERSION "1"
 
-/* Quantised embedding rows carry a scale per group of this many values. */
+/* Position embedding and pooler of a packed file. */
+#define RUNG_PACKED_TABLE_BITS 8u
+
+/* Quantised rows carry a scale per group of this many values. */
 #define RUNG_EMBEDDING_GROUP 32
 
 static inline size_t rung_embedding_groups(size_t hidden_size)
@@ -52,9 +55,13 @@ rung_status rung_model_floats(rung_model *model, const rung_safetensors *file, c
 rung_status rung_model_exit(rung_model *model, const rung_safetensors *file, size_t layer, const char *weight,
                             const char *bias, rung_error *error) RUNG_WARN_UNUSED;
 
-/* The fp32 pooler `weight` [hidden, hidden], `bias` [hidden]. */
-rung_status rung_model_pooler(rung_model *model, const rung_safetensors *file, const char *weight, const char *bias,
+/* The fp32 pooler from `rows` [hidden, hidden], which stay the caller's, and the tensor `bias` [hidden]. */
+rung_status rung_model_pooler(rung_model *model, const rung_safetensors *file, const float *rows, const char *bias,
                               rung_error *error) RUNG_WARN_UNUSED;
+
+/* The same from the float tensor `weight` [hidden, hidden]. */
+rung_status rung_model_float_pooler(rung_model *model, const rung_safetensors *file, const char *weight,
+                                    const char *bias, rung_error *error) RUNG_WARN_UNUSED;
 
 /* Fill a model whose path and precision are set. On failure the caller closes it. load_packed takes its bytes from
  * model->file. */

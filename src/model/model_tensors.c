@@ -115,38 +115,54 @@ rung_status rung_model_exit(rung_model *model, const rung_safetensors *file, siz
     return status;
 }
 
-rung_status rung_model_pooler(rung_model *model, const rung_safetensors *file, const char *weight, const char *bias,
+rung_status rung_model_pooler(rung_model *model, const rung_safetensors *file, const float *rows, const char *bias,
                               rung_error *error)
 {
     size_t hidden = model->config.hidden_size;
-    size_t shape[2] = {hidden, hidden};
-    const rung_tensor *tensors[2] = {NULL, NULL};
-    const char *names[2] = {weight, bias};
-    for (size_t i = 0; i < 2; i++) {
-        rung_status status = rung_safetensors_require(file, names[i], -1, 2 - i, shape, &tensors[i], error);
-        if (status == RUNG_OK) {
-            status = rung_tensor_require_finite(file, tensors[i], error);
-        }
-        if (status != RUNG_OK) {
-            return status;
-        }
+    size_t padded = (hidden + RUNG_PANEL - 1) / RUNG_PANEL * RUNG_PANEL;
+    const rung_tensor *tensor = NULL;
+    rung_status status = rung_safetensors_require(file, bias, -1, 1, &hidden, &tensor, error);
+    if (status == RUNG_OK) {
+        status = rung_tensor_require_finite(file, tensor, error);
     }
-    float *rows = rung_alloc_aligned(hidden * hidden, sizeof *rows, weight, error); /* [hidden, hidden] */
+    if (status != RUNG_OK) {
+        return status;
+    }
     float *panels =
-        rung_model_alloc(model, rung_linear_f32_panel_floats(hidden, hidden), sizeof *panels, weight, error);
-    float *padded_bias =
-        rung_model_alloc(model, (hidden + RUNG_PANEL - 1) / RUNG_PANEL * RUNG_PANEL, sizeof *padded_bias, bias, error);
-    rung_status status = rows == NULL || panels == NULL || padded_bias == NULL ? RUNG_NO_MEMORY : RUNG_OK;
-    if (status == RUNG_OK) {
-        status = rung_tensor_to_f32(tensors[0], rows, error);
+        rung_model_alloc(model, rung_linear_f32_panel_floats(hidden, hidden), sizeof *panels, "pooler", error);
+    float *padded_bias = rung_model_alloc(model, padded, sizeof *padded_bias, bias, error);
+    if (panels == NULL || padded_bias == NULL) {
+        return RUNG_NO_MEMORY;
     }
+    rung_pack_f32(rows, hidden, hidden, panels);
+    status = rung_tensor_to_f32(tensor, padded_bias, error);
     if (status == RUNG_OK) {
-        status = rung_tensor_to_f32(tensors[1], padded_bias, error);
-    }
-    if (status == RUNG_OK) {
-        rung_pack_f32(rows, hidden, hidden, panels);
         model->pooler =
             (rung_linear_f32){.in_features = hidden, .out_features = hidden, .panels = panels, .bias = padded_bias};
+    }
+    return status;
+}
+
+rung_status rung_model_float_pooler(rung_model *model, const rung_safetensors *file, const char *weight,
+                                    const char *bias, rung_error *error)
+{
+    size_t hidden = model->config.hidden_size;
+    size_t shape[2] = {hidden, hidden};
+    const rung_tensor *tensor = NULL;
+    rung_status status = rung_safetensors_require(file, weight, -1, 2, shape, &tensor, error);
+    if (status == RUNG_OK) {
+        status = rung_tensor_require_finite(file, tensor, error);
+    }
+    if (status != RUNG_OK) {
+        return status;
+    }
+    float *rows = rung_alloc_aligned(hidden * hidden, sizeof *rows, weight, error);
+    if (rows == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    status = rung_tensor_to_f32(tensor, rows, error);
+    if (status == RUNG_OK) {
+        status = rung_model_pooler(model, file, rows, bias, error);
     }
     free(rows);
     return status;

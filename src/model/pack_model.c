@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_METADATA 8
+#define MAX_METADATA 10
 
 /* The tensors of the file in their order, with the memory that holds their names and converted data. */
 typedef struct tensor_list {
@@ -55,28 +55,6 @@ static void add(tensor_list *list, const char *base, const char *part, rung_dtyp
     }
 }
 
-/* Adds floats as F16 when all fit its range, as F32 otherwise: they are converted back at load. */
-static rung_status add_half(tensor_list *list, const char *name, size_t rank, const size_t *shape, const float *values,
-                            rung_error *error)
-{
-    size_t count = rank == 1 ? shape[0] : shape[0] * shape[1];
-    uint16_t *halves = rung_model_alloc(list->model, count, sizeof *halves, name, error);
-    if (halves == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    bool fits = true;
-    for (size_t i = 0; i < count; i++) {
-        fits = fits && fabsf(values[i]) <= RUNG_F16_MAX;
-        halves[i] = rung_f32_to_f16(values[i]);
-    }
-    if (fits) {
-        add(list, name, "", RUNG_F16, rank, shape, halves);
-    } else {
-        add(list, name, "", RUNG_F32, rank, shape, values);
-    }
-    return RUNG_OK;
-}
-
 static void add_linear(tensor_list *list, size_t layer, const char *name, const rung_linear_s8 *linear)
 {
     size_t padded = rung_round_up(linear->out_features, RUNG_PANEL);
@@ -106,19 +84,32 @@ static void add_layer(tensor_list *list, size_t index)
     add(list, base, "beta", RUNG_F32, 1, &hidden, layer->output_norm_beta);
 }
 
-static rung_status fail_too_large_for_half(const rung_model *model, size_t row, rung_error *error)
+/* Writes row `row` of a matrix of the model as hidden_size floats. */
+typedef void (*row_reader)(const rung_model *model, size_t row, float *out);
+
+static void read_word_row(const rung_model *model, size_t row, float *out)
 {
-    return rung_fail(
-        error, RUNG_LIMIT,
-        "%s: row %zu of the word embedding holds a value whose half float would be infinite (limit %g): such a "
-        "model cannot be packed",
-        model->path, row, (double)RUNG_F16_MAX);
+    rung_word_embedding_row(&model->word_embedding, model->config.hidden_size, (int32_t)row, out);
 }
 
-static rung_status quantize_row(const rung_model *model, const float *row, unsigned bits, uint8_t *codes,
-                                uint8_t *packed, uint16_t *scales)
+static void read_position_row(const rung_model *model, size_t row, float *out)
 {
     size_t hidden = model->config.hidden_size;
+    memcpy(out, model->position_embedding + row * hidden, hidden * sizeof *out);
+}
+
+static void read_pooler_row(const rung_model *model, size_t row, float *out)
+{
+    size_t hidden = model->config.hidden_size;
+    const float *panel = model->pooler.panels + row / RUNG_PANEL * RUNG_PANEL * hidden;
+    for (size_t k = 0; k < hidden; k++) {
+        out[k] = panel[k * RUNG_PANEL + row % RUNG_PANEL];
+    }
+}
+
+static rung_status quantize_row(size_t hidden, const float *row, unsigned bits, uint8_t *codes, uint8_t *packed,
+                                uint16_t *scales)
+{
     for (size_t i = 0; i < hidden; i += RUNG_EMBEDDING_GROUP) {
         size_t count = hidden - i < RUNG_EMBEDDING_GROUP ? hidden - i : RUNG_EMBEDDING_GROUP;
         uint16_t scale = rung_quantize_group(row + i, count, bits, codes + i);
@@ -131,9 +122,9 @@ static rung_status quantize_row(const rung_model *model, const float *row, unsig
     return RUNG_OK;
 }
 
-static rung_status half_row(const rung_model *model, const float *row, uint16_t *halves)
+static rung_status half_row(size_t hidden, const float *row, uint16_t *halves)
 {
-    for (size_t i = 0; i < model->config.hidden_size; i++) {
+    for (size_t i = 0; i < hidden; i++) {
         if (!(fabsf(row[i]) <= RUNG_F16_MAX)) {
             return RUNG_LIMIT;
         }
@@ -142,74 +133,82 @@ static rung_status half_row(const rung_model *model, const float *row, uint16_t 
     return RUNG_OK;
 }
 
-static rung_status add_word_embedding(tensor_list *list, unsigned bits, rung_error *error)
+/* A table of rows [first, first + count) of a matrix with hidden_size columns: BASE.rows, and BASE.scales below 16
+ * bits. */
+typedef struct table_spec {
+    const char *base;
+    const char *what;
+    row_reader read;
+    size_t first;
+    size_t count;
+    unsigned bits;
+} table_spec;
+
+static rung_status add_table(tensor_list *list, table_spec spec, rung_error *error)
 {
     rung_model *model = list->model;
     size_t hidden = model->config.hidden_size;
-    size_t vocab = model->config.vocab_size;
     size_t groups = rung_embedding_groups(hidden);
-    size_t row_bytes = bits == 16 ? hidden * 2 : rung_embedding_row_bytes(hidden, bits);
-    uint8_t *rows = rung_model_alloc(model, vocab * row_bytes, 1, "word embedding", error);
-    uint16_t *scales = rung_model_alloc(model, vocab * groups, sizeof *scales, "word embedding scales", error);
-    float *row = rung_model_alloc(model, hidden, sizeof *row, "word embedding row", error);
-    uint8_t *codes = rung_model_alloc(model, hidden, 1, "word embedding row", error);
+    bool half = spec.bits == 16;
+    size_t row_bytes = rung_embedding_row_bytes(hidden, spec.bits);
+    uint8_t *rows = rung_model_alloc(model, spec.count * row_bytes, 1, spec.what, error);
+    uint16_t *scales = rung_model_alloc(model, spec.count * groups, sizeof *scales, spec.what, error);
+    float *row = rung_model_alloc(model, hidden, sizeof *row, spec.what, error);
+    uint8_t *codes = rung_model_alloc(model, hidden, 1, spec.what, error);
     if (rows == NULL || scales == NULL || row == NULL || codes == NULL) {
         return RUNG_NO_MEMORY;
     }
-    for (size_t id = 0; id < vocab; id++) {
-        uint8_t *out = rows + id * row_bytes;
-        rung_word_embedding_row(&model->word_embedding, hidden, (int32_t)id, row);
-        rung_status status = bits == 16 ? half_row(model, row, (uint16_t *)(void *)out)
-                                        : quantize_row(model, row, bits, codes, out, scales + id * groups);
+    for (size_t i = 0; i < spec.count; i++) {
+        uint8_t *out = rows + i * row_bytes;
+        spec.read(model, spec.first + i, row);
+        rung_status status = half ? half_row(hidden, row, (uint16_t *)(void *)out)
+                                  : quantize_row(hidden, row, spec.bits, codes, out, scales + i * groups);
         if (status != RUNG_OK) {
-            return fail_too_large_for_half(model, id, error);
+            return rung_fail(error, status,
+                             "%s: row %zu of the %s holds a value whose half float would be infinite (limit %g): such "
+                             "a model cannot be packed",
+                             model->path, spec.first + i, spec.what, (double)RUNG_F16_MAX);
         }
     }
-    size_t shape[2] = {vocab, bits == 16 ? hidden : row_bytes};
-    add(list, "embeddings.word", "rows", bits == 16 ? RUNG_F16 : RUNG_U8, 2, shape, rows);
-    if (bits != 16) {
+    size_t shape[2] = {spec.count, half ? hidden : row_bytes};
+    add(list, spec.base, "rows", half ? RUNG_F16 : RUNG_U8, 2, shape, rows);
+    if (!half) {
         shape[1] = groups;
-        add(list, "embeddings.word", "scales", RUNG_F16, 2, shape, scales);
+        add(list, spec.base, "scales", RUNG_F16, 2, shape, scales);
     }
     return RUNG_OK;
 }
 
-static rung_status add_embeddings(tensor_list *list, unsigned bits, rung_error *error)
+static rung_status add_embeddings(tensor_list *list, const rung_quantize_options *options, rung_error *error)
 {
     const rung_model *model = list->model;
-    size_t hidden = model->config.hidden_size;
-    size_t shape[2] = {model->config.max_positions, hidden};
-    rung_status status = add_word_embedding(list, bits, error);
-    if (status == RUNG_OK) {
-        status = add_half(list, "embeddings.position", 2, shape, model->position_embedding, error);
+    const rung_model_config *config = &model->config;
+    size_t frequent = options->frequent_rows;
+    const table_spec tables[3] = {
+        {"embeddings.word.frequent", "word embedding", read_word_row, 0, frequent, options->frequent_bits},
+        {"embeddings.word", "word embedding", read_word_row, frequent, config->vocab_size - frequent, options->bits},
+        {"embeddings.position", "position embedding", read_position_row, 0, config->max_positions,
+         RUNG_PACKED_TABLE_BITS}};
+    for (size_t i = frequent > 0 ? 0 : 1; i < 3; i++) {
+        rung_status status = add_table(list, tables[i], error);
+        if (status != RUNG_OK) {
+            return status;
+        }
     }
-    if (status == RUNG_OK) {
-        shape[0] = model->config.type_vocab_size;
-        add(list, "embeddings", "type", RUNG_F32, 2, shape, model->type_embedding);
-        add(list, "embeddings.norm", "gamma", RUNG_F32, 1, &hidden, model->embedding_norm_gamma);
-        add(list, "embeddings.norm", "beta", RUNG_F32, 1, &hidden, model->embedding_norm_beta);
-    }
-    return status;
+    size_t shape[2] = {config->type_vocab_size, config->hidden_size};
+    add(list, "embeddings", "type", RUNG_F32, 2, shape, model->type_embedding);
+    add(list, "embeddings.norm", "gamma", RUNG_F32, 1, &shape[1], model->embedding_norm_gamma);
+    add(list, "embeddings.norm", "beta", RUNG_F32, 1, &shape[1], model->embedding_norm_beta);
+    return RUNG_OK;
 }
 
 static rung_status add_pooler(tensor_list *list, rung_error *error)
 {
-    const rung_linear_f32 *pooler = &list->model->pooler;
     size_t hidden = list->model->config.hidden_size;
-    size_t shape[2] = {hidden, hidden};
-    float *rows = rung_model_alloc(list->model, hidden * hidden, sizeof *rows, "pooler", error);
-    if (rows == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    for (size_t out = 0; out < hidden; out++) {
-        const float *panel = pooler->panels + out / RUNG_PANEL * RUNG_PANEL * hidden;
-        for (size_t k = 0; k < hidden; k++) {
-            rows[out * hidden + k] = panel[k * RUNG_PANEL + out % RUNG_PANEL];
-        }
-    }
-    rung_status status = add_half(list, "pooler.weight", 2, shape, rows, error);
+    rung_status status =
+        add_table(list, (table_spec){"pooler", "pooler", read_pooler_row, 0, hidden, RUNG_PACKED_TABLE_BITS}, error);
     if (status == RUNG_OK) {
-        add(list, "pooler", "bias", RUNG_F32, 1, shape, pooler->bias);
+        add(list, "pooler", "bias", RUNG_F32, 1, &hidden, list->model->pooler.bias);
     }
     return status;
 }
@@ -232,9 +231,9 @@ static void add_exits(tensor_list *list)
     }
 }
 
-static rung_status add_all(tensor_list *list, unsigned bits, rung_error *error)
+static rung_status add_all(tensor_list *list, const rung_quantize_options *options, rung_error *error)
 {
-    rung_status status = add_embeddings(list, bits, error);
+    rung_status status = add_embeddings(list, options, error);
     if (status != RUNG_OK) {
         return status;
     }
@@ -279,12 +278,14 @@ static char *base_name(const char *directory, rung_error *error)
     return copy;
 }
 
-static rung_status write_list(const tensor_list *list, const char *directory, unsigned bits, const char *out_path,
-                              rung_error *error)
+static rung_status write_list(const tensor_list *list, const char *directory, const rung_quantize_options *options,
+                              const char *out_path, rung_error *error)
 {
     /* They say where a model was saved and would give equal models different hashes. */
     static const char *const dropped[] = {"_name_or_path", "transformers_version", NULL};
     char bits_text[16];
+    char frequent_bits_text[16];
+    char frequent_rows_text[32];
     char length_text[64];
     char hex[RUNG_SHA256_HEX_BYTES];
     char *config = NULL;
@@ -299,7 +300,9 @@ static rung_status write_list(const tensor_list *list, const char *directory, un
     }
     if (status == RUNG_OK) {
         rung_safetensors_data_sha256(list->tensors, list->count, hex);
-        snprintf(bits_text, sizeof bits_text, "%u", bits);
+        snprintf(bits_text, sizeof bits_text, "%u", options->bits);
+        snprintf(frequent_bits_text, sizeof frequent_bits_text, "%u", options->frequent_bits);
+        snprintf(frequent_rows_text, sizeof frequent_rows_text, "%zu", options->frequent_rows);
         /* All that counts of tokenizer_config.json. */
         snprintf(length_text, sizeof length_text, "{\"model_max_length\":%zu}", list->model->config.max_tokens);
         rung_metadata_entry metadata[MAX_METADATA] = {{"format", RUNG_PACKED_FORMAT},
@@ -309,8 +312,11 @@ static rung_status write_list(const tensor_list *list, const char *directory, un
                                                       {"sha256", hex},
                                                       {"config", config},
                                                       {"tokenizer_config", length_text},
-                                                      {"tokenizer", tokenizer}};
-        status = rung_safetensors_write(out_path, list->tensors, list->count, metadata, MAX_METADATA, error);
+                                                      {"tokenizer", tokenizer},
+                                                      {"frequent_rows", frequent_rows_text},
+                                                      {"frequent_bits", frequent_bits_text}};
+        size_t count = options->frequent_rows > 0 ? MAX_METADATA : MAX_METADATA - 2;
+        status = rung_safetensors_write(out_path, list->tensors, list->count, metadata, count, error);
     }
     free(source);
     free(config);
@@ -318,13 +324,30 @@ static rung_status write_list(const tensor_list *list, const char *directory, un
     return status;
 }
 
-rung_status rung_model_quantize(const char *directory, unsigned embedding_bits, const char *out_path, rung_error *error)
+static bool is_width(unsigned bits)
+{
+    return bits == 4 || bits == 5 || bits == 6 || bits == 8 || bits == 16;
+}
+
+static rung_status check_widths(const rung_quantize_options *options, rung_error *error)
+{
+    if (!is_width(options->bits)) {
+        return rung_fail(error, RUNG_INVALID, "embedding bits %u: must be 4, 5, 6, 8 or 16", options->bits);
+    }
+    if (options->frequent_rows > 0 && !is_width(options->frequent_bits)) {
+        return rung_fail(error, RUNG_INVALID, "frequent bits %u: must be 4, 5, 6, 8 or 16", options->frequent_bits);
+    }
+    return RUNG_OK;
+}
+
+rung_status rung_model_quantize(const char *directory, const rung_quantize_options *options, const char *out_path,
+                                rung_error *error)
 {
     rung_error local = {0};
     error = error != NULL ? error : &local;
-    if (embedding_bits != 4 && embedding_bits != 5 && embedding_bits != 6 && embedding_bits != 8 &&
-        embedding_bits != 16) {
-        return rung_fail(error, RUNG_INVALID, "embedding bits %u: must be 4, 5, 6, 8 or 16", embedding_bits);
+    rung_status status = check_widths(options, error);
+    if (status != RUNG_OK) {
+        return status;
     }
     if (rung_path_exists(directory) && !rung_path_is_directory(directory)) {
         return rung_fail(error, RUNG_INVALID, "%s: is not a directory: quantize reads a Hugging Face directory",
@@ -332,15 +355,19 @@ rung_status rung_model_quantize(const char *directory, unsigned embedding_bits, 
     }
     rung_model *model = NULL;
     tensor_list list = {0};
-    rung_status status = rung_model_open(directory, RUNG_PRECISION_INT8, &model, error);
+    status = rung_model_open(directory, RUNG_PRECISION_INT8, &model, error);
+    if (status == RUNG_OK && options->frequent_rows >= model->config.vocab_size) {
+        status = rung_fail(error, RUNG_INVALID, "frequent rows %zu: must be less than the %zu rows of %s",
+                           options->frequent_rows, model->config.vocab_size, directory);
+    }
     if (status == RUNG_OK) {
         status = list_init(&list, model, error);
     }
     if (status == RUNG_OK) {
-        status = add_all(&list, embedding_bits, error);
+        status = add_all(&list, options, error);
     }
     if (status == RUNG_OK) {
-        status = write_list(&list, directory, embedding_bits, out_path, error);
+        status = write_list(&list, directory, options, out_path, error);
     }
     list_deinit(&list);
     rung_model_close(model);

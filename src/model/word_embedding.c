@@ -1,6 +1,6 @@
-/* word_embedding.c: one row of the word embedding as floats, from whatever the file holds. See model.h for the layout.
- * Called by the encoder for every token, so that the common widths are decoded eight values at a time without branches.
- */
+/* word_embedding.c: one row of an embedding as floats, from whatever the file holds. See model.h for the layout. Called
+ * by the encoder for every token, so that the common widths are decoded eight values at a time without branches, and by
+ * load_packed.c for the tables that it turns into floats. */
 #include "model/half.h"
 #include "model/model.h"
 #include "model/model_load.h"
@@ -58,22 +58,26 @@ static void decode_tail(const uint8_t *row, const uint8_t *scales, size_t count,
     }
 }
 
-void rung_word_embedding_row(const rung_word_embedding *embedding, size_t hidden_size, int32_t id, float *out)
+static void decode_floats(const uint8_t *row, rung_dtype dtype, size_t count, float *out)
 {
-    const uint8_t *row = embedding->rows + (size_t)id * embedding->row_bytes;
-    const uint8_t *scales = embedding->scales;
-    if (embedding->bits == 0) {
-        if (embedding->dtype == RUNG_F32) {
-            memcpy(out, row, hidden_size * sizeof *out);
-        } else if (embedding->dtype == RUNG_F16) {
-            decode_f16(row, hidden_size, out);
-        } else {
-            decode_bf16(row, hidden_size, out);
-        }
+    if (dtype == RUNG_F32) {
+        memcpy(out, row, count * sizeof *out);
+    } else if (dtype == RUNG_F16) {
+        decode_f16(row, count, out);
+    } else {
+        decode_bf16(row, count, out);
+    }
+}
+
+void rung_embedding_table_row(const rung_embedding_table *table, size_t hidden_size, size_t row_index, float *out)
+{
+    const uint8_t *row = table->rows + row_index * table->row_bytes;
+    if (table->bits == 0) {
+        decode_floats(row, table->dtype, hidden_size, out);
         return;
     }
-    scales += (size_t)id * rung_embedding_groups(hidden_size) * 2;
-    switch (embedding->bits) {
+    const uint8_t *scales = table->scales + row_index * rung_embedding_groups(hidden_size) * 2;
+    switch (table->bits) {
     case 4:
         decode_groups(row, scales, hidden_size, 4, out);
         break;
@@ -84,9 +88,19 @@ void rung_word_embedding_row(const rung_word_embedding *embedding, size_t hidden
         decode_groups(row, scales, hidden_size, 6, out);
         break;
     default:
-        assert(embedding->bits == 8);
+        assert(table->bits == 8);
         decode_groups(row, scales, hidden_size, 8, out);
         break;
     }
-    decode_tail(row, scales, hidden_size, embedding->bits, out);
+    decode_tail(row, scales, hidden_size, table->bits, out);
+}
+
+void rung_word_embedding_row(const rung_word_embedding *embedding, size_t hidden_size, int32_t id, float *out)
+{
+    size_t row = (size_t)id;
+    if (row < embedding->frequent_rows) {
+        rung_embedding_table_row(&embedding->frequent, hidden_size, row, out);
+    } else {
+        rung_embedding_table_row(&embedding->rest, hidden_size, row - embedding->frequent_rows, out);
+    }
 }

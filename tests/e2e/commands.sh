@@ -90,6 +90,17 @@ packed_file_gives_the_same_labels() {
     fi
 }
 
+frequent_words_have_their_own_width() {
+    run quantize "$model" -o "$work/split.safetensors" --embedding-bits 4 --frequent-rows 40 --frequent-bits 8
+    expect_status 0
+    expect_stderr "word embedding in 4 bits, its first 40 rows in 8 bits"
+    run classify -m "$work/split.safetensors" "a film"
+    expect_status 0
+    run quantize "$model" -o "$work/split.safetensors" --frequent-bits 8
+    expect_status 2
+    expect_stderr "--frequent-bits without --frequent-rows"
+}
+
 labels_are_scored() {
     run classify -m "$model" --json < <(printf '%s\n' '{"text": "one", "label": 0}' '{"text": "two", "label": 1}')
     expect_status 0
@@ -104,4 +115,5 @@ bench_prints_one_line() {
 }
 
 cases help_of_each_command no_command arguments_lines_and_json_agree json_keeps_order_and_ids \
-    same_bits_for_threads_and_kernels packed_file_gives_the_same_labels labels_are_scored bench_prints_one_line
+    same_bits_for_threads_and_kernels packed_file_gives_the_same_labels frequent_words_have_their_own_width \
+    labels_are_scored bench_prints_one_line

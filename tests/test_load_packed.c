@@ -1,0 +1,228 @@
+/* test_load_packed.c: packed files with every kind of damage give a message and no leak. What an undamaged file gives is
+ * tested in test_model_load.c. */
+#include "base/checked.h"
+#include "model/model.h"
+#include "model/model_load.h"
+#include "model_fixture.h"
+
+#include <math.h>
+
+/* A packed file in memory, 64-byte aligned, that a test damages. */
+typedef struct packed_bytes {
+    uint8_t *data;
+    size_t size;
+} packed_bytes;
+
+static packed_bytes make_packed(rung_quantize_options options)
+{
+    char *directory = fixture_directory();
+    char *path = fixture_join(directory, "packed.rung");
+    fixture_spec spec = FIXTURE_SMALL;
+    spec.layers = 1;
+    spec.exits = 0;
+    fixture_model(directory, &spec);
+    assert_ok(rung_model_quantize(directory, &options, path, error));
+    char *text;
+    packed_bytes packed;
+    assert_ok(rung_read_file(path, 1 << 24, &text, &packed.size, error));
+    packed.data = aligned_alloc(64, rung_round_up(packed.size, 64));
+    assert_non_null(packed.data);
+    memcpy(packed.data, text, packed.size);
+    free(text);
+    free(path);
+    fixture_remove(directory);
+    return packed;
+}
+
+/* Any result but a crash or an empty message is right. */
+static void try_packed(const uint8_t *data, size_t size)
+{
+    rung_model *model = NULL;
+    rung_error reason = {.message = ""};
+    if (rung_model_parse_packed(data, size, "packed", &model, &reason) == RUNG_OK) {
+        rung_model_close(model);
+    } else {
+        assert_null(model);
+        assert_memory_equal(reason.message, "packed", 6);
+    }
+}
+
+static void test_truncated_packed_file(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed((rung_quantize_options){.bits = 5});
+    uint64_t header;
+    memcpy(&header, packed.data, 8);
+    size_t data_begin = 8 + (size_t)header;
+    for (size_t size = 0; size < packed.size; size += size < data_begin + 64 ? 1 : 997) {
+        uint8_t *cut = aligned_alloc(64, rung_round_up(size + 1, 64));
+        assert_non_null(cut);
+        memcpy(cut, packed.data, size);
+        rung_model *model = NULL;
+        assert_fails(rung_model_parse_packed(cut, size, "packed", &model, error), RUNG_FORMAT, "packed: ");
+        free(cut);
+    }
+    free(packed.data);
+}
+
+static void test_flipped_header_bits(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed((rung_quantize_options){.bits = 4, .frequent_bits = 6, .frequent_rows = 5});
+    uint64_t header;
+    memcpy(&header, packed.data, 8);
+    for (size_t byte = 0; byte < 8 + (size_t)header; byte++) {
+        uint8_t bit = (uint8_t)(1u << byte * 5 % 8);
+        packed.data[byte] ^= bit;
+        try_packed(packed.data, packed.size);
+        packed.data[byte] ^= bit;
+    }
+    try_packed(packed.data, packed.size);
+    free(packed.data);
+}
+
+/* Replaces the first occurrence of `from` in the header with as many bytes of `to` and checks what loading then says.
+ */
+static void check_edit(packed_bytes packed, const char *from, const char *to, rung_status status, const char *fragment)
+{
+    uint8_t *copy = aligned_alloc(64, rung_round_up(packed.size, 64));
+    assert_non_null(copy);
+    memcpy(copy, packed.data, packed.size);
+    uint8_t *place = memmem(copy, packed.size, from, strlen(from));
+    assert_non_null(place);
+    assert_int_equal(strlen(from), strlen(to));
+    memcpy(place, to, strlen(to));
+    rung_model *model = NULL;
+    assert_fails(rung_model_parse_packed(copy, packed.size, "packed", &model, error), status, fragment);
+    free(copy);
+}
+
+static void test_edited_header(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed((rung_quantize_options){.bits = 5});
+    check_edit(packed, "\"rung-packed\"", "\"rung-pucked\"", RUNG_FORMAT,
+               "metadata \"format\" is \"rung-pucked\", wanted \"rung-packed\"");
+    check_edit(packed, "\"version\":\"1\"", "\"version\":\"2\"", RUNG_UNSUPPORTED,
+               "packed format version \"2\" is not the \"1\"");
+    check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"7\"", RUNG_FORMAT,
+               "\"embedding_bits\" must be 4, 5, 6, 8 or 16");
+    check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"6\"", RUNG_MISMATCH,
+               "\"embeddings.word.rows\" has shape [12,25], wanted [12,30]");
+    check_edit(packed, "\"embeddings.position.rows\"", "\"embeddings.position.raws\"", RUNG_NOT_FOUND,
+               "tensor \"embeddings.position.rows\" is missing");
+    check_edit(packed, "\"pooler.scales\"", "\"pooler.skales\"", RUNG_NOT_FOUND, "tensor \"pooler.scales\" is missing");
+    check_edit(packed, "\"sha256\"", "\"sha257\"", RUNG_FORMAT, "metadata \"sha256\" is missing");
+    check_edit(packed, "\"config\"", "\"canfig\"", RUNG_FORMAT, "metadata \"config\" is missing: write the file again");
+    check_edit(packed, "\"tokenizer\"", "\"takenizer\"", RUNG_FORMAT, "metadata \"tokenizer\" is missing");
+    check_edit(packed, "\\\"vocab_size\\\":12", "\\\"vocab_size\\\":10", RUNG_MISMATCH,
+               "packed[tokenizer]: has token ids up to 10, but");
+    check_edit(packed, "\\\"model_type\\\":\\\"bert\\\"", "\\\"model_type\\\":\\\"brat\\\"", RUNG_UNSUPPORTED,
+               "packed[config]: \"model_type\" is \"brat\"");
+    check_edit(packed, "{\\\"model_max_length\\\":16}", "{\\\"model_max_length\\\":[]}", RUNG_FORMAT,
+               "packed[tokenizer_config]");
+    check_edit(packed, "\"layers.0.qkv.scales\"", "\"layers.9.qkv.scales\"", RUNG_NOT_FOUND,
+               "tensor \"layers.0.qkv.scales\" is missing");
+    check_edit(packed, "\"pooler.bias\"", "\"poolar.bias\"", RUNG_NOT_FOUND, "tensor \"pooler.bias\" is missing");
+    free(packed.data);
+}
+
+static void test_edited_frequent_rows(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed((rung_quantize_options){.bits = 4, .frequent_bits = 6, .frequent_rows = 11});
+    static const char *const numbers[] = {"12", "99", "00", "07", "1x", " 7", "-1", "+1", "1."};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        char to[32];
+        char message[64];
+        snprintf(to, sizeof to, "\"frequent_rows\":\"%s\"", numbers[i]);
+        snprintf(message, sizeof message, "\"frequent_rows\" is \"%s\", no whole number from 1 to 11", numbers[i]);
+        check_edit(packed, "\"frequent_rows\":\"11\"", to, RUNG_FORMAT, message);
+    }
+    check_edit(packed, "\"frequent_rows\":\"11\"", "\"frequent_rows\":\"\"  ", RUNG_FORMAT,
+               "\"frequent_rows\" is \"\"");
+    check_edit(packed, "\"frequent_rows\":\"11\"", "\"frequent_rows\":\"10\"", RUNG_MISMATCH,
+               "\"embeddings.word.frequent.rows\" has shape [11,30], wanted [10,30]");
+    check_edit(packed, "\"frequent_rows\"", "\"frequent_raws\"", RUNG_MISMATCH,
+               "\"embeddings.word.rows\" has shape [1,20], wanted [12,20]");
+    check_edit(packed, "\"frequent_bits\":\"6\"", "\"frequent_bits\":\"7\"", RUNG_FORMAT,
+               "\"frequent_bits\" must be 4, 5, 6, 8 or 16");
+    check_edit(packed, "\"frequent_bits\"", "\"frequent_bats\"", RUNG_FORMAT,
+               "\"frequent_bits\" must be 4, 5, 6, 8 or 16");
+    check_edit(packed, "\"frequent_bits\":\"6\"", "\"frequent_bits\":\"8\"", RUNG_MISMATCH,
+               "\"embeddings.word.frequent.rows\" has shape [11,30], wanted [11,40]");
+    check_edit(packed, "\"embeddings.word.frequent.scales\"", "\"embeddings.word.frequent.skales\"", RUNG_NOT_FOUND,
+               "tensor \"embeddings.word.frequent.scales\" is missing");
+    free(packed.data);
+}
+
+/* Puts `value` into the last 4 or 2 bytes of a tensor. */
+static void check_poison(packed_bytes packed, const char *name, const void *value, size_t bytes, rung_status status,
+                         const char *fragment)
+{
+    rung_safetensors *file = NULL;
+    assert_ok(rung_safetensors_parse(packed.data, packed.size, "packed", &file, error));
+    const rung_tensor *tensor = rung_safetensors_find(file, name);
+    assert_non_null(tensor);
+    uint8_t *place = (uint8_t *)tensor->data + tensor->bytes - bytes;
+    uint8_t saved[4];
+    memcpy(saved, place, bytes);
+    memcpy(place, value, bytes);
+    rung_model *model = NULL;
+    assert_fails(rung_model_parse_packed(packed.data, packed.size, "packed", &model, error), status, fragment);
+    memcpy(place, saved, bytes);
+    rung_safetensors_close(file);
+}
+
+static void test_poisoned_data(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed((rung_quantize_options){.bits = 5});
+    const float nan = NAN;
+    const uint16_t half_infinity = 0x7c00;
+    const int32_t sum = 128 * 40 + 1;
+    check_poison(packed, "layers.0.qkv.scales", &nan, 4, RUNG_FORMAT, "tensor \"layers.0.qkv.scales\" holds NaN");
+    check_poison(packed, "layers.0.ffn_out.bias", &nan, 4, RUNG_FORMAT, "tensor \"layers.0.ffn_out.bias\" holds NaN");
+    check_poison(packed, "layers.0.output_norm.beta", &nan, 4, RUNG_FORMAT,
+                 "tensor \"layers.0.output_norm.beta\" holds NaN");
+    check_poison(packed, "embeddings.word.scales", &half_infinity, 2, RUNG_FORMAT,
+                 "tensor \"embeddings.word.scales\" holds NaN");
+    check_poison(packed, "embeddings.position.scales", &half_infinity, 2, RUNG_FORMAT,
+                 "tensor \"embeddings.position.scales\" holds NaN");
+    check_poison(packed, "pooler.scales", &half_infinity, 2, RUNG_FORMAT, "tensor \"pooler.scales\" holds NaN");
+    check_poison(packed, "pooler.bias", &nan, 4, RUNG_FORMAT, "tensor \"pooler.bias\" holds NaN");
+    check_poison(packed, "classifier.bias", &nan, 4, RUNG_FORMAT, "tensor \"classifier.bias\" holds NaN");
+    check_poison(packed, "layers.0.qkv.column_sums", &sum, 4, RUNG_FORMAT,
+                 "\"layers.0.qkv.column_sums\": entry 127 is 5121, no sum of 40");
+    /* Data that only verify looks at. */
+    rung_model *model = NULL;
+    packed.data[packed.size - 1] ^= 1;
+    assert_ok(rung_model_parse_packed(packed.data, packed.size, "packed", &model, error));
+    assert_fails(rung_model_verify(model, error), RUNG_MISMATCH, "the file is damaged");
+    rung_model_close(model);
+    free(packed.data);
+}
+
+static void test_unaligned_packed_file(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed((rung_quantize_options){.bits = 5});
+    uint8_t *moved = aligned_alloc(64, rung_round_up(packed.size + 4, 64));
+    assert_non_null(moved);
+    memcpy(moved + 4, packed.data, packed.size);
+    rung_model *model = NULL;
+    assert_fails(rung_model_parse_packed(moved + 4, packed.size, "packed", &model, error), RUNG_FORMAT,
+                 "tensor \"embeddings.word.rows\" starts at byte");
+    free(moved);
+    free(packed.data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_truncated_packed_file), cmocka_unit_test(test_flipped_header_bits),
+        cmocka_unit_test(test_edited_header),         cmocka_unit_test(test_edited_frequent_rows),
+        cmocka_unit_test(test_poisoned_data),         cmocka_unit_test(test_unaligned_packed_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
