@@ -107,9 +107,9 @@ static void what_is_answered_agrees_as_often_as_asked(void **state)
     for (size_t l = 0; l < 3; l++) {
         assert_true(fabs(file.levels[l].answered - (double)answered[l] / ROWS) < 1e-12);
     }
-    for (size_t l = 0; l < 2; l++) {
-        assert_true(answered[l] == 0 || (double)agreeing[l] >= 0.9 * (double)answered[l]);
-    }
+    /* Level 1 holds the target on what it answers; level 2 on what reaches it, with what it passes on; so does the whole. */
+    assert_true((double)agreeing[0] >= 0.9 * (double)answered[0]);
+    assert_true((double)(agreeing[1] + answered[2]) >= 0.9 * (double)(answered[1] + answered[2]));
     assert_true(fabs(file.levels[2].accuracy - (double)right / ROWS) < 1e-12);
     for (size_t l = 0; l < 3; l++) {
         for (size_t e = 0; e < file.levels[l].num_exits; e++) {
@@ -160,7 +160,7 @@ static void data_that_cannot_be_fitted_is_refused(void **state)
                    "more than once");
     expect_refusal(cascade,
                    "{\"id\":\"1\",\"text\":\"a\",\"label\":\"pos\"}\n{\"id\":\"2\",\"text\":\"b\",\"label\":\"pos\"}\n",
-                   "same");
+                   "all 2 inputs have label 1");
     expect_refusal(cascade, "{\"id\":\"1\",\"text\":\"a\",\"label\":\"pos\"}\nnothing\n", ":2:");
     rung_cascade_close(cascade);
 }

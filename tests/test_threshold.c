@@ -14,7 +14,7 @@ static rung_threshold_fit get(const double *confidence, const bool *agrees, size
 {
     rung_threshold_fit fit;
     rung_error error;
-    if (rung_fit_threshold(confidence, agrees, n, target, &fit, &error) != RUNG_OK) {
+    if (rung_fit_threshold(confidence, agrees, n, RUNG_AGREEMENT_OF_ANSWERED, target, &fit, &error) != RUNG_OK) {
         fail_msg("%s", error.message);
     }
     return fit;
@@ -36,6 +36,27 @@ static void by_hand(void **state)
     static const bool never[5] = {false};
     assert_true(get(confidence, never, 5, 0.1).threshold == 1);
     assert_true(get(confidence, never, 5, 0).threshold == 0);
+}
+
+/* Sorted: .6 yes, .7 no, .7 yes, .8 yes, .9 yes. At t = 0 one of five disagrees; at .6 still; above .7 none does. */
+static void what_is_passed_on_agrees(void **state)
+{
+    (void)state;
+    static const double confidence[] = {0.9, 0.6, 0.8, 0.7, 0.7};
+    static const bool agrees[] = {true, true, true, false, true};
+    rung_threshold_fit fit;
+    rung_error error;
+    assert_int_equal(rung_fit_threshold(confidence, agrees, 5, RUNG_AGREEMENT_OF_ALL, 0.8, &fit, &error), RUNG_OK);
+    assert_true(fit.threshold == 0);
+    assert_int_equal(rung_fit_threshold(confidence, agrees, 5, RUNG_AGREEMENT_OF_ALL, 0.81, &fit, &error), RUNG_OK);
+    assert_true(fit.threshold == 0.7 && fit.agreement == 1 && fit.num_answered == 2);
+    static const bool sure_and_wrong[] = {false, true, true, false, true}; /* .9 no, .7 no */
+    assert_int_equal(rung_fit_threshold(confidence, sure_and_wrong, 5, RUNG_AGREEMENT_OF_ALL, 0.8, &fit, &error),
+                     RUNG_OK);
+    assert_true(fit.threshold == 0.7 && fit.agreement == 0.5 && fit.num_answered == 2); /* one of five disagrees */
+    assert_int_equal(rung_fit_threshold(confidence, sure_and_wrong, 5, RUNG_AGREEMENT_OF_ALL, 0.9, &fit, &error),
+                     RUNG_OK);
+    assert_true(fit.threshold == 1 && fit.num_answered == 0);
 }
 
 static void a_share_equal_to_the_target_is_enough(void **state)
@@ -132,16 +153,21 @@ static void refusals(void **state)
     static const bool agrees[2] = {true, true};
     rung_threshold_fit fit = {.threshold = 77};
     rung_error error;
-    assert_int_equal(rung_fit_threshold(confidence, agrees, 0, 0.98, &fit, &error), RUNG_INVALID);
+    assert_int_equal(rung_fit_threshold(confidence, agrees, 0, RUNG_AGREEMENT_OF_ANSWERED, 0.98, &fit, &error),
+                     RUNG_INVALID);
     assert_string_equal(error.message, "no requests to fit a threshold on; give at least one");
-    assert_int_equal(rung_fit_threshold(confidence, agrees, 1, 1.01, &fit, &error), RUNG_INVALID);
+    assert_int_equal(rung_fit_threshold(confidence, agrees, 1, RUNG_AGREEMENT_OF_ANSWERED, 1.01, &fit, &error),
+                     RUNG_INVALID);
     assert_string_equal(error.message, "the target share is 1.01; it must be from 0 to 1");
-    assert_int_equal(rung_fit_threshold(confidence, agrees, 1, NAN, &fit, &error), RUNG_INVALID);
+    assert_int_equal(rung_fit_threshold(confidence, agrees, 1, RUNG_AGREEMENT_OF_ANSWERED, NAN, &fit, &error),
+                     RUNG_INVALID);
     assert_string_equal(error.message, "the target share is nan; it must be from 0 to 1");
-    assert_int_equal(rung_fit_threshold(confidence, agrees, 2, 0.98, &fit, &error), RUNG_INVALID);
+    assert_int_equal(rung_fit_threshold(confidence, agrees, 2, RUNG_AGREEMENT_OF_ANSWERED, 0.98, &fit, &error),
+                     RUNG_INVALID);
     assert_string_equal(error.message, "request 1: the confidence is 1.5; it must be from 0 to 1");
     confidence[0] = NAN;
-    assert_int_equal(rung_fit_threshold(confidence, agrees, 2, 0.98, &fit, &error), RUNG_INVALID);
+    assert_int_equal(rung_fit_threshold(confidence, agrees, 2, RUNG_AGREEMENT_OF_ANSWERED, 0.98, &fit, &error),
+                     RUNG_INVALID);
     assert_string_equal(error.message, "request 0: the confidence is nan; it must be from 0 to 1");
     assert_true(fit.threshold == 77);
 }
@@ -149,8 +175,11 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_hand),     cmocka_unit_test(a_share_equal_to_the_target_is_enough),
-        cmocka_unit_test(brute_force), cmocka_unit_test(levels_compose),
+        cmocka_unit_test(by_hand),
+        cmocka_unit_test(what_is_passed_on_agrees),
+        cmocka_unit_test(a_share_equal_to_the_target_is_enough),
+        cmocka_unit_test(brute_force),
+        cmocka_unit_test(levels_compose),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

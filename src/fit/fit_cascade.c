@@ -142,7 +142,10 @@ static rung_status fit_threshold(const rung_cascade *cascade, uint32_t level, ru
         status = collect_reached(cascade, level, answers, top_labels, &here, error);
     }
     if (status == RUNG_OK && here.count > 0) {
-        status = rung_fit_threshold(here.confidence, here.agrees, here.count, target, &fit, error);
+        /* Below the last lower level each level holds the target on what it answers; the last one may spend what its requests that go to the
+         * top leave, since those agree. So the whole cascade holds it, level by level. */
+        rung_agreement_of of = level + 1 == cascade->num_levels ? RUNG_AGREEMENT_OF_ALL : RUNG_AGREEMENT_OF_ANSWERED;
+        status = rung_fit_threshold(here.confidence, here.agrees, here.count, of, target, &fit, error);
     }
     if (status == RUNG_OK) {
         policy->offload.threshold[level - 1] = fit.threshold;

@@ -36,7 +36,7 @@ static rung_status check(const double *confidence, size_t n, double target, rung
 
 /* Candidates rise, starting with 0; `above` and `agreeing` count what lies above the candidate. A share is divided before it is
  * compared: 49 / 50 and the literal 0.98 round to the same number. */
-static rung_threshold_fit scan(const observation *sorted, size_t n, double target)
+static rung_threshold_fit scan(const observation *sorted, size_t n, rung_agreement_of of, double target)
 {
     size_t agreeing = 0;
     for (size_t i = 0; i < n; i++) {
@@ -54,15 +54,16 @@ static rung_threshold_fit scan(const observation *sorted, size_t n, double targe
         }
         double above = (double)(n - next);
         double agreement = (double)agreeing / above;
-        if (agreement >= target) {
+        double counted = of == RUNG_AGREEMENT_OF_ALL ? (double)(agreeing + next) / (double)n : agreement;
+        if (counted >= target) {
             return (rung_threshold_fit){candidate, agreement, above / (double)n, n - next};
         }
         candidate = sorted[next].confidence;
     }
 }
 
-rung_status rung_fit_threshold(const double *confidence, const bool *agrees, size_t n, double target,
-                               rung_threshold_fit *fit, rung_error *error)
+rung_status rung_fit_threshold(const double *confidence, const bool *agrees, size_t n, rung_agreement_of of,
+                               double target, rung_threshold_fit *fit, rung_error *error)
 {
     rung_status status = check(confidence, n, target, error);
     if (status != RUNG_OK) {
@@ -76,7 +77,7 @@ rung_status rung_fit_threshold(const double *confidence, const bool *agrees, siz
         sorted[i] = (observation){confidence[i], agrees[i]};
     }
     qsort(sorted, n, sizeof *sorted, compare); /* equal confidences in any order: they are passed together */
-    *fit = scan(sorted, n, target);
+    *fit = scan(sorted, n, of, target);
     free(sorted);
     return RUNG_OK;
 }

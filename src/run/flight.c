@@ -233,7 +233,7 @@ static rung_status prune_to_words(rung_flight *flight, const rung_stage *from, r
     rung_level_answer *did = &flight->did[flight->level - 1];
     rung_token_view view = view_tokens(flight, &from->tokens);
     did->kept_words = 0;
-    for (uint8_t side = 0; side < (from->has_pair ? 2 : 1); side++) {
+    for (unsigned side = 0; side < (from->has_pair ? 2u : 1u); side++) {
         rung_text text = from->text[side];
         size_t num_words;
         rung_status status = split(flight, text, &num_words, error);
@@ -246,7 +246,7 @@ static rung_status prune_to_words(rung_flight *flight, const rung_stage *from, r
             return status;
         }
         did->kept_words +=
-            rung_prune_words(&view, flight->policy->prune.alpha, side, flight->words, num_words, flight->keep);
+            rung_prune_words(&view, flight->policy->prune.alpha, (uint8_t)side, flight->words, num_words, flight->keep);
         size_t bytes = rung_join_words(text.data, flight->words, num_words, flight->keep, to->memory[side]);
         to->text[side] = (rung_text){to->memory[side], bytes};
     }
@@ -255,7 +255,7 @@ static rung_status prune_to_words(rung_flight *flight, const rung_stage *from, r
 }
 
 /* How many words of a text have a kept token: what a reader of the pruned text would see. */
-static size_t count_kept_words(const rung_encoding *tokens, const bool *keep, uint8_t side, const rung_word *words,
+static size_t count_kept_words(const rung_encoding *tokens, const bool *keep, unsigned side, const rung_word *words,
                                size_t num_words)
 {
     size_t kept = 0;
@@ -289,7 +289,7 @@ static rung_status prune_to_tokens(rung_flight *flight, const rung_stage *from, 
     rung_status status = rung_encoding_filter(tokens, keep, &to->tokens, error);
     rung_level_answer *did = &flight->did[flight->level - 1];
     did->kept_words = 0;
-    for (uint8_t side = 0; status == RUNG_OK && !from->tokens_arrived && side < (from->has_pair ? 2 : 1); side++) {
+    for (unsigned side = 0; status == RUNG_OK && !from->tokens_arrived && side < (from->has_pair ? 2u : 1u); side++) {
         size_t num_words;
         status = split(flight, from->text[side], &num_words, error);
         if (status == RUNG_OK) {
@@ -356,7 +356,7 @@ static rung_status send_up(rung_flight *flight, rung_error *error)
 static rung_status count_words(rung_flight *flight, const rung_stage *stage, rung_error *error)
 {
     rung_level_answer *did = &flight->did[flight->level - 1];
-    for (size_t side = 0; !stage->tokens_arrived && side < (stage->has_pair ? 2u : 1u); side++) {
+    for (unsigned side = 0; !stage->tokens_arrived && side < (stage->has_pair ? 2u : 1u); side++) {
         size_t num_words;
         rung_status status = split(flight, stage->text[side], &num_words, error);
         if (status != RUNG_OK) {
