@@ -104,9 +104,14 @@ static void saved_files(void **state)
 
 static char *model_labels[] = {"neg", "pos"};
 
+/* A head after each layer: only that there is one matters here. */
+static const float weight[1];
+static rung_exit_head heads[] = {{.weight = weight}, {.weight = weight}};
+
 static rung_model make_model(char *path)
 {
-    rung_model model = {.precision = RUNG_PRECISION_INT8, .path = path, .hash = SHA, .labels = model_labels};
+    rung_model model = {
+        .precision = RUNG_PRECISION_INT8, .path = path, .hash = SHA, .labels = model_labels, .exits = heads};
     model.config.num_layers = 2;
     model.config.num_labels = 2;
     return model;
@@ -125,6 +130,7 @@ static void identity(void **state)
     assert_int_equal(rung_calibration_file_view(&file, &calibration, &error), RUNG_OK);
     assert_int_equal(calibration.num_levels, 2);
     assert_int_equal(calibration.num_classes, 2);
+    assert_int_equal(file.levels[0].num_exits, 2);
     for (int l = 0; l < 2; l++) {
         assert_int_equal(calibration.level[l].num_exits, 2);
         assert_true(calibration.level[l].temperature[0] == 1 && calibration.level[l].temperature[1] == 1);

@@ -156,15 +156,18 @@ static rung_status fill_identity_level(uint32_t number, const rung_model *model,
 {
     char name[16];
     snprintf(name, sizeof name, "level%u", number);
-    *level = (rung_calibration_level){
-        .num_layers = (uint32_t)model->config.num_layers, .num_exits = 1, .accuracy = 1, .agreement = 1};
+    *level = (rung_calibration_level){.num_layers = (uint32_t)model->config.num_layers, .accuracy = 1, .agreement = 1};
     level->name = rung_copy_text(name, strlen(name), "calibration", error);
-    level->exits = rung_alloc(1, sizeof *level->exits, "calibration", error);
+    level->exits = rung_alloc(level->num_layers, sizeof *level->exits, "calibration", error);
     if (level->name == NULL || level->exits == NULL) {
         return RUNG_NO_MEMORY;
     }
     memcpy(level->model_sha256, model->hash, sizeof level->model_sha256);
-    level->exits[0] = (rung_calibration_exit){.layer = level->num_layers, .temperature = 1, .accuracy = 1};
+    for (uint32_t layer = 1; layer <= level->num_layers; layer++) {
+        if (rung_model_has_exit(model, layer - 1)) {
+            level->exits[level->num_exits++] = (rung_calibration_exit){.layer = layer, .temperature = 1, .accuracy = 1};
+        }
+    }
     return RUNG_OK;
 }
 
