@@ -51,7 +51,7 @@ static void what_the_names_mean(void **state)
     rung_policy rung = get("rung", 3);
     assert_true(rung.offload.hard && rung.prune.enabled && rung.prune.alpha == 0.5);
     assert_true(rung.exit.rule == RUNG_EXIT_AGREE && rung.exit.tau == 0.02 && rung.exit.patience == 1);
-    assert_true(rung.exit.confidence == 0.9 && rung.exit.first_layer == 1 && rung.weights == RUNG_WEIGHTS_ACCURACY);
+    assert_true(rung.exit.confidence == 0.9 && rung.exit.first_layer == 2 && rung.weights == RUNG_WEIGHTS_ACCURACY);
     assert_true(!rung.pooled_decision && !rung.raw_ensemble && rung.first_compute_level == 1);
     rung_policy paper = get("paper", 3);
     assert_true(!paper.offload.hard && paper.offload.k == 10 && paper.offload.threshold[2] == 0.8);
@@ -186,7 +186,7 @@ static void layers_of_the_importance(void **state)
 {
     (void)state;
     rung_policy policy = get("rung", 3);
-    assert_int_equal(rung_policy_importance_layers(&policy, 6), 1);
+    assert_int_equal(rung_policy_importance_layers(&policy, 6), 2);
     policy.exit.first_layer = 4;
     assert_int_equal(rung_policy_importance_layers(&policy, 6), 4);
     assert_int_equal(rung_policy_importance_layers(&policy, 3), 3);

@@ -26,14 +26,15 @@ static void set_thresholds(rung_offload_policy *offload, double threshold)
     }
 }
 
-/* What the policies share; "rung" as it stands. */
+/* What the policies share; "rung" as it stands. The rule agree compares two exits, so that none stops before exit 2, and two layers give the
+ * importance: more words can be told apart than by the first layer alone (docs/choices.md). */
 static void fill_rung(rung_policy *policy)
 {
     *policy = (rung_policy){
         .seed = 1,
         .offload = {.hard = true, .k = 10},
         .prune = {.enabled = true, .alpha = 0.5, .unit = RUNG_PRUNE_AUTO},
-        .exit = {.rule = RUNG_EXIT_AGREE, .tau = 0.02, .patience = 1, .confidence = 0.9, .first_layer = 1},
+        .exit = {.rule = RUNG_EXIT_AGREE, .tau = 0.02, .patience = 1, .confidence = 0.9, .first_layer = 2},
         .weights = RUNG_WEIGHTS_ACCURACY,
         .first_compute_level = 1,
     };

@@ -18,6 +18,7 @@ typedef struct demo_session {
     rung_cascade *cascade;
     rung_dataset data;
     demo_run runs[NUM_RUNS]; /* the configured policy first, always the top last */
+    const char *running;     /* title of the run in progress */
     cli_progress bar;
 } demo_session;
 
@@ -51,9 +52,10 @@ static rung_status choose_policies(demo_session *self, rung_error *error)
 static void show_progress(void *context, const char *what, size_t done, size_t total)
 {
     demo_session *self = context;
-    if (self->bar.title != what) {
+    (void)what;
+    if (self->bar.title != self->running) {
         cli_progress_end(&self->bar);
-        self->bar = (cli_progress){.title = what, .total = total};
+        self->bar = (cli_progress){.title = self->running, .total = total};
     }
     cli_progress_show(&self->bar, done);
 }
@@ -63,6 +65,7 @@ static rung_status run_policies(demo_session *self, rung_error *error)
     rung_progress progress = {.report = show_progress, .context = self};
     for (size_t r = 0; r < NUM_RUNS; r++) {
         demo_run *run = &self->runs[r];
+        self->running = run->name;
         rung_status status = rung_cascade_classify_policy(self->cascade, &run->policy, self->data.inputs,
                                                           self->data.count, &progress, &run->answers, error);
         for (size_t i = 0; status == RUNG_OK && i < self->data.count; i++) {
@@ -124,25 +127,36 @@ static void print_story(const demo_session *self, rung_buffer *out, size_t row)
                      line->text_bytes, rung_answers_get(self->runs[0].answers, row));
 }
 
-/* The first review that each level answered, from the user up, then the first ones that went up. */
+/* The shortest review, not chosen yet, that `level` answered; data.count when there is none. */
+static size_t shortest_answered_at(const demo_session *self, uint32_t level, const size_t *chosen, size_t num_chosen)
+{
+    size_t best = self->data.count;
+    for (size_t i = 0; i < self->data.count; i++) {
+        bool fits = rung_answers_get(self->runs[0].answers, i)->level == level;
+        for (size_t c = 0; c < num_chosen; c++) {
+            fits = fits && chosen[c] != i;
+        }
+        if (fits && (best == self->data.count || self->data.lines[i].text_bytes < self->data.lines[best].text_bytes)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* One review for each level from the user up, then again from the top down: short ones, so that they can be read. */
 static void print_stories(const demo_session *self, rung_buffer *out)
 {
     size_t chosen[NUM_STORIES];
     size_t count = 0;
+    uint32_t num_levels = self->cascade->num_levels;
     rung_buffer_format(out, "\n%d reviews, and what happened to them:\n", NUM_STORIES);
-    for (uint32_t wanted = 1; wanted <= self->cascade->num_levels + NUM_STORIES && count < NUM_STORIES; wanted++) {
-        for (size_t i = 0; i < self->data.count; i++) {
-            uint32_t level = rung_answers_get(self->runs[0].answers, i)->level;
-            bool fits = wanted <= self->cascade->num_levels ? level == wanted
-                                                            : level > 1 || wanted > self->cascade->num_levels + 3;
-            for (size_t c = 0; c < count; c++) {
-                fits = fits && chosen[c] != i;
-            }
-            if (fits) {
-                chosen[count++] = i;
-                print_story(self, out, i);
-                break;
-            }
+    for (uint32_t turn = 0; turn < NUM_STORIES * num_levels && count < NUM_STORIES; turn++) {
+        uint32_t step = turn % (2 * num_levels);
+        uint32_t level = step < num_levels ? step + 1 : 2 * num_levels - step;
+        size_t row = shortest_answered_at(self, level, chosen, count);
+        if (row < self->data.count) {
+            chosen[count++] = row;
+            print_story(self, out, row);
         }
     }
 }

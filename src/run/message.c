@@ -57,21 +57,65 @@ static void append_results(rung_buffer *body, const rung_request *request, uint3
     rung_buffer_text(body, "]");
 }
 
+/* RFC 4648 base64 of bytes that come one by one. */
+typedef struct base64 {
+    rung_buffer *out;
+    uint32_t bits;
+    unsigned count; /* bytes in bits, 0 .. 2 */
+} base64;
+
+static void base64_flush(base64 *encoder, unsigned characters)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char text[4] = "====";
+    for (unsigned i = 0; i < characters; i++) {
+        text[i] = digits[encoder->bits >> (18 - 6 * i) & 63];
+    }
+    rung_buffer_append(encoder->out, text, 4);
+    encoder->bits = 0;
+    encoder->count = 0;
+}
+
+static void base64_byte(base64 *encoder, uint8_t byte)
+{
+    encoder->bits |= (uint32_t)byte << (16 - 8 * encoder->count);
+    encoder->count++;
+    if (encoder->count == 3) {
+        base64_flush(encoder, 4);
+    }
+}
+
+static void base64_end(base64 *encoder)
+{
+    if (encoder->count > 0) {
+        base64_flush(encoder, encoder->count + 1);
+    }
+}
+
+/* Ids as little-endian 16-bit numbers where they fit, else 32-bit, in base64: half of what decimal numbers take, and less than the text. */
 static void append_tokens(rung_buffer *body, const rung_encoding *tokens)
 {
+    unsigned width = 2;
     bool pair = false;
-    rung_buffer_text(body, "\"tokens\":[");
     for (size_t i = 0; i < tokens->length; i++) {
-        rung_buffer_format(body, i == 0 ? "%" PRId32 : ",%" PRId32, tokens->ids[i]);
+        width = tokens->ids[i] > UINT16_MAX ? 4 : width;
         pair = pair || tokens->type_ids[i] != 0;
     }
-    rung_buffer_text(body, "]");
-    if (pair) {
-        rung_buffer_text(body, ",\"types\":[");
-        for (size_t i = 0; i < tokens->length; i++) {
-            rung_buffer_format(body, i == 0 ? "%u" : ",%u", (unsigned)tokens->type_ids[i]);
+    base64 encoder = {.out = body};
+    rung_buffer_text(body, width == 2 ? "\"tokens16\":\"" : "\"tokens32\":\"");
+    for (size_t i = 0; i < tokens->length; i++) {
+        for (unsigned b = 0; b < width; b++) {
+            base64_byte(&encoder, (uint8_t)((uint32_t)tokens->ids[i] >> (8 * b)));
         }
-        rung_buffer_text(body, "]");
+    }
+    base64_end(&encoder);
+    rung_buffer_text(body, "\"");
+    if (pair) { /* the second text begins at the first token of type 1 */
+        size_t first = 0;
+        while (tokens->type_ids[first] == 0) {
+            first++;
+        }
+        rung_buffer_format(body, ",\"pair_from\":%zu", first);
     }
 }
 
