@@ -19,6 +19,20 @@ bool rung_model_has_exit(const rung_model *model, size_t layer)
     return layer < model->config.num_layers && model->exits[layer].weight != NULL;
 }
 
+size_t rung_model_memory_bytes(const rung_model *model)
+{
+    const rung_model_config *config = &model->config;
+    size_t mapped = model->file != NULL ? rung_safetensors_contents(model->file).size : 0;
+    if (model->word_embedding.rest.bits != 0 || model->word_embedding.frequent_rows != 0) {
+        return mapped; /* packed: its weights are used where they lie */
+    }
+    /* From a directory: the file stays mapped for the word embedding, and the layers were packed beside it. */
+    size_t weights =
+        config->num_layers * config->hidden_size * (4 * config->hidden_size + 2 * config->intermediate_size);
+    size_t width = model->precision == RUNG_PRECISION_INT8 ? sizeof(int8_t) : sizeof(float);
+    return mapped + weights * width;
+}
+
 static rung_status create(const char *path, rung_precision precision, rung_model **out, rung_error *error)
 {
     rung_model *model = rung_alloc(1, sizeof *model, "model", error);

@@ -135,6 +135,9 @@ typedef struct rung_quantize_options {
 rung_status rung_model_quantize(const char *directory, const rung_quantize_options *options, const char *out_path,
                                 rung_error *error) RUNG_WARN_UNUSED;
 
+/* Bytes that the model's weights take in memory: the mapped file of a packed model, the packed panels and embeddings of a directory. */
+size_t rung_model_memory_bytes(const rung_model *model);
+
 /* True when a head follows layer `layer` (0-based). */
 bool rung_model_has_exit(const rung_model *model, size_t layer);
 

@@ -28,6 +28,11 @@ static rung_status open_level(rung_cascade *cascade, uint32_t index, rung_error 
                          "%s: problem_type multi_label_classification: this version runs single-label models only",
                          config->model_path);
     }
+    size_t needed = rung_model_memory_bytes(level->model);
+    if (config->memory_bytes > 0 && needed > config->memory_bytes) {
+        return rung_fail(error, RUNG_LIMIT, "level %u (%s): %s needs %zu bytes of memory, but levels[].memory is %llu",
+                         index + 1, config->name, config->model_path, needed, (unsigned long long)config->memory_bytes);
+    }
     return RUNG_OK;
 }
 
