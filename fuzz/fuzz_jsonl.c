@@ -36,7 +36,7 @@ static void check_line(rung_status status, const rung_line *line, const rung_err
         check_text(line->text_pair, line->text_pair_bytes);
     }
     if (line->label != NULL) {
-        check_text(line->label, line->label_bytes);
+        check_text(line->label, strlen(line->label));
     }
 }
 

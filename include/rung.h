@@ -71,11 +71,11 @@ typedef struct rung_cascade rung_cascade;
 
 /* How to open one. Zero-initialise, then set what differs from the default. Strings are copied. */
 typedef struct rung_open_options {
-    const char *precision; /* "int8" (default) or "fp32" */
+    const char *precision; /* "int8" or "fp32"; NULL: as configured (int8 unless said) */
     const char *isa;       /* kernels to use, e.g. "ref"; NULL: the best that the CPU has */
     const char *policy;    /* a policy's name, used with its defaults; NULL: as configured */
-    size_t threads;        /* of a classify call, 0: as many as there are processors; at most 256 */
-    size_t batch_tokens;   /* that a worker computes together, 0: 1024 */
+    size_t threads;        /* of a classify call, at most 256; 0: as configured, else as many as there are processors */
+    size_t batch_tokens;   /* that a worker computes together, at most 2^20; 0: 1024 */
     size_t batch_texts;    /* the same in texts, 0: no limit but the tokens; 1 times each by itself */
 } rung_open_options;
 
@@ -106,7 +106,7 @@ typedef struct rung_level_answer {
     uint32_t exit_layer; /* layers that ran; 0: the level only passed the text on, and found nothing itself */
     uint32_t layers;
     double confidence;           /* Eq 6 */
-    const double *probabilities; /* [labels]; NULL when exit_layer is 0 */
+    const double *probabilities; /* [labels]; NULL when it found nothing: it passed on, or its logits were no numbers */
     double weight;               /* share in the answer, Eq 12 */
     size_t tokens;               /* that the model read, special ones included */
     size_t truncated_tokens;     /* that did not fit into the model */
@@ -127,7 +127,7 @@ typedef struct rung_answer {
     uint32_t label_index;
     double score;                    /* probability of label */
     const double *probabilities;     /* [labels] Eq 11 */
-    uint32_t level;                  /* highest level that took part */
+    uint32_t level;                  /* highest level that has a result */
     bool degraded;                   /* a level that the policy wanted was missing */
     const char *degraded_reason;     /* NULL when not degraded */
     double latency_ms;               /* compute + links, Eq 3 with round trips */

@@ -87,23 +87,6 @@ static void allocations_that_overflow_are_refused(void **state)
     free(block);
 }
 
-static void arena_is_carved_and_reset(void **state)
-{
-    (void)state;
-    rung_arena arena;
-    rung_error error;
-    assert_int_equal(rung_arena_init(&arena, 256, "arena", &error), RUNG_OK);
-    uint8_t *first = rung_arena_take(&arena, 1, 1);
-    uint8_t *second = rung_arena_take(&arena, 100, 1);
-    assert_int_equal(second - first, 64);
-    assert_null(rung_arena_take(&arena, 65, 1));
-    assert_null(rung_arena_take(&arena, SIZE_MAX, 2));
-    assert_non_null(rung_arena_take(&arena, 64, 1));
-    rung_arena_reset(&arena);
-    assert_ptr_equal(rung_arena_take(&arena, 256, 1), first);
-    rung_arena_deinit(&arena);
-}
-
 static void buffer_grows_and_terminates(void **state)
 {
     (void)state;
@@ -313,7 +296,6 @@ int main(void)
         cmocka_unit_test(messages_are_one_line_and_fit),
         cmocka_unit_test(checked_arithmetic_sees_overflow),
         cmocka_unit_test(allocations_that_overflow_are_refused),
-        cmocka_unit_test(arena_is_carved_and_reset),
         cmocka_unit_test(buffer_grows_and_terminates),
         cmocka_unit_test(files_are_replaced_whole),
         cmocka_unit_test(compressed_files_are_read_within_the_limit),

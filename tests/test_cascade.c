@@ -253,6 +253,29 @@ static void pruning_follows_alpha(void **state)
     rung_cascade_close(cascade);
 }
 
+/* A worker's memory is reused: nothing of a pair may show in the single text that comes after it. */
+static void nothing_is_left_of_the_request_before(void **state)
+{
+    (void)state;
+    const rung_input pair = {.text = "A pair of texts.",
+                             .text_bytes = 16,
+                             .text_pair = "This is the second of them.",
+                             .text_pair_bytes = 27};
+    const rung_input single = {.id = "single", .text = "A warm, funny film.", .text_bytes = 19};
+    rung_cascade *used = open_default(1, 0, NULL);
+    rung_cascade *fresh = open_default(1, 0, NULL);
+    rung_policy always_up = used->policy;
+    always_up.offload.threshold[0] = always_up.offload.threshold[1] = 1;
+    rung_answers_free(classify(used, &always_up, &pair, 1));
+    rung_answers *after = classify(used, &always_up, &single, 1);
+    rung_answers *alone = classify(fresh, &always_up, &single, 1);
+    assert_same_answer(rung_answers_get(alone, 0), rung_answers_get(after, 0), used->num_classes);
+    rung_answers_free(after);
+    rung_answers_free(alone);
+    rung_cascade_close(used);
+    rung_cascade_close(fresh);
+}
+
 static void bad_inputs_are_refused_one_by_one(void **state)
 {
     (void)state;
@@ -313,6 +336,8 @@ static void parts_that_disagree_are_refused(void **state)
                    "labels differ between levels");
     expect_refusal("models/end.safetensors", "tests/golden/tiny-bert-odd", "policy: {prune: {unit: token}}\n",
                    RUNG_MISMATCH, "policy.prune.unit token");
+    expect_refusal("models/end.safetensors", "models/edge.safetensors", "labels: {neg: pos}\n", RUNG_MISMATCH,
+                   "are both \"pos\" after renaming");
     expect_refusal("models/end.safetensors, memory: 5MiB", "models/edge.safetensors", "", RUNG_LIMIT,
                    "memory is 5242880");
     expect_refusal("models/end.safetensors", "models/edge.safetensors", "calibration: nowhere.json\n", RUNG_NOT_FOUND,
@@ -338,6 +363,7 @@ int main(void)
         cmocka_unit_test(always_top_is_the_top_model_alone),
         cmocka_unit_test(thresholds_at_their_ends),
         cmocka_unit_test(pruning_follows_alpha),
+        cmocka_unit_test(nothing_is_left_of_the_request_before),
         cmocka_unit_test(bad_inputs_are_refused_one_by_one),
         cmocka_unit_test(parts_that_disagree_are_refused),
     };

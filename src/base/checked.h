@@ -28,15 +28,6 @@ static inline bool rung_add_size(size_t a, size_t b, size_t *out)
     return true;
 }
 
-static inline bool rung_u64_to_size(uint64_t value, size_t *out)
-{
-    if (value > SIZE_MAX) {
-        return false;
-    }
-    *out = (size_t)value;
-    return true;
-}
-
 /* The least multiple of `multiple` (a power of two) that is >= value; value must be <= SIZE_MAX - multiple. */
 static inline size_t rung_round_up(size_t value, size_t multiple)
 {

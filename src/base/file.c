@@ -115,6 +115,9 @@ static rung_status decompress(const char *path, const rung_mapping *data, size_t
             status = rung_fail(error, RUNG_FORMAT, "%s: not valid zstd data: %s", path, ZSTD_getErrorName(left));
             goto done;
         }
+        if (out->failed) {
+            break; /* the caller checks the buffer */
+        }
         if (output.pos > max_bytes - out->length) {
             status = fail_too_large(error, path, max_bytes);
             goto done;

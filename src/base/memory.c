@@ -1,4 +1,4 @@
-/* memory.c: allocations and the arena. See memory.h. */
+/* memory.c: allocations. See memory.h. */
 #include "base/memory.h"
 
 #include "base/checked.h"
@@ -73,40 +73,4 @@ char *rung_copy_text(const char *text, size_t bytes, const char *what, rung_erro
         memcpy(copy, text, bytes);
     }
     return copy;
-}
-
-rung_status rung_arena_init(rung_arena *arena, size_t capacity_bytes, const char *what, rung_error *error)
-{
-    uint8_t *base = rung_alloc_aligned(capacity_bytes, 1, what, error);
-    if (base == NULL) {
-        return error != NULL ? error->code : RUNG_NO_MEMORY;
-    }
-    *arena = (rung_arena){.base = base, .capacity_bytes = capacity_bytes};
-    return RUNG_OK;
-}
-
-void rung_arena_deinit(rung_arena *arena)
-{
-    free(arena->base);
-    *arena = (rung_arena){0};
-}
-
-void *rung_arena_take(rung_arena *arena, size_t count, size_t size)
-{
-    size_t bytes;
-    if (!rung_mul_size(count, size, &bytes) || bytes > SIZE_MAX - RUNG_ALIGNMENT) {
-        return NULL;
-    }
-    bytes = rung_round_up(bytes, RUNG_ALIGNMENT);
-    if (bytes > arena->capacity_bytes - arena->used_bytes) {
-        return NULL;
-    }
-    void *block = arena->base + arena->used_bytes;
-    arena->used_bytes += bytes;
-    return block;
-}
-
-void rung_arena_reset(rung_arena *arena)
-{
-    arena->used_bytes = 0;
 }

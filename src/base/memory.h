@@ -22,19 +22,4 @@ rung_status rung_grow(void **items, size_t *capacity, size_t needed, size_t size
 /* A copy of text[0..bytes) with a NUL after it. */
 char *rung_copy_text(const char *text, size_t bytes, const char *what, rung_error *error) RUNG_WARN_UNUSED;
 
-/* An arena: one block, carved from the front, reset as a whole. Not thread-safe: one a worker. */
-typedef struct rung_arena {
-    uint8_t *base;
-    size_t capacity_bytes;
-    size_t used_bytes;
-} rung_arena;
-
-rung_status rung_arena_init(rung_arena *arena, size_t capacity_bytes, const char *what,
-                            rung_error *error) RUNG_WARN_UNUSED;
-void rung_arena_deinit(rung_arena *arena);
-
-/* 64-byte aligned and uninitialised; NULL when the arena is full or the size overflows. Lives until reset. */
-void *rung_arena_take(rung_arena *arena, size_t count, size_t size) RUNG_WARN_UNUSED;
-void rung_arena_reset(rung_arena *arena);
-
 #endif

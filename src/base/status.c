@@ -1,6 +1,8 @@
 /* status.c: error text. See status.h. */
 #include "base/status.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +43,10 @@ const char *rung_version(void)
 /* A message is one line whatever a file or a user put into it: control bytes become '?'. */
 static void keep_one_line(char *message)
 {
+    size_t bad;
+    while (!rung_utf8_valid(message, strlen(message), &bad)) { /* a character that was cut, a path of other bytes */
+        message[bad] = '?';
+    }
     for (char *c = message; *c != '\0'; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f) {
             *c = '?';

@@ -214,6 +214,13 @@ static rung_status make_model(const rung_options *options, rung_model **model, c
     return rung_fail(error, RUNG_NOT_FOUND, "shape %s is unknown", shape);
 }
 
+/* As many as there are processors, within what rung_parallel starts. */
+static size_t default_threads(void)
+{
+    size_t processors = rung_processor_count();
+    return processors < RUNG_MAX_THREADS ? processors : RUNG_MAX_THREADS;
+}
+
 int cli_bench(const rung_options *options)
 {
     rung_error error;
@@ -221,7 +228,7 @@ int cli_bench(const rung_options *options)
     size_t threads = (size_t)rung_options_integer(options, RUNG_OPTION_THREADS);
     bench_run bench = {.tokens = (size_t)rung_options_integer(options, RUNG_OPTION_TOKENS),
                        .texts = (size_t)rung_options_integer(options, RUNG_OPTION_BATCH),
-                       .threads = threads > 0 ? threads : rung_processor_count(),
+                       .threads = threads > 0 ? threads : default_threads(),
                        .repeats = (size_t)rung_options_integer(options, RUNG_OPTION_REPEATS)};
     rung_status status = rung_kernels_select(cli_isa(options), &bench.kernels, &error);
     if (status == RUNG_OK) {

@@ -167,6 +167,7 @@ static rung_status read_chunk(classify_session *session, rung_line_reader *reade
         }
         line_entry *entry = &session->entries[(*count)++];
         entry->number = rung_line_reader_number(reader);
+        session->inputs_seen += status == RUNG_LIMIT;
         status =
             status == RUNG_LIMIT ? refuse_entry(entry, &why, error) : parse_entry(session, entry, text, bytes, error);
         if (status != RUNG_OK) {
@@ -187,7 +188,7 @@ static rung_status classify_lines(classify_session *session, size_t max_line_byt
     for (size_t count = 1; status == RUNG_OK && count > 0;) {
         status = read_chunk(session, reader, &count, error);
         rung_error stream = *error; /* a broken stream still leaves what was read before */
-        if (count > 0 && (status == RUNG_OK || status != RUNG_NO_MEMORY)) {
+        if (count > 0 && status != RUNG_NO_MEMORY) {
             rung_status ran = run_chunk(session, count, error);
             if (status != RUNG_OK) {
                 *error = stream;
@@ -247,7 +248,7 @@ static rung_status open_session(classify_session *session, const rung_options *o
 
 int cli_classify(const rung_options *options)
 {
-    rung_error error;
+    rung_error error = {0};
     rung_cascade *cascade = NULL;
     classify_session session = {0};
     rung_status status = open_session(&session, options, &cascade, &error);

@@ -35,6 +35,7 @@ typedef struct cli_progress {
     const char *title;
     size_t total;
     double started_s;
+    size_t last_done; /* for callers that show several in a row */
     size_t shown_permille;
     bool shown;
 } cli_progress;

@@ -74,11 +74,11 @@ static rung_status run_policies(demo_session *self, rung_error *error)
                 status = rung_fail(error, answer->status, "row %zu: %s", i, answer->error);
             }
         }
+        cli_progress_end(&self->bar);
         if (status != RUNG_OK) {
             return status;
         }
     }
-    cli_progress_end(&self->bar);
     return RUNG_OK;
 }
 
@@ -149,15 +149,17 @@ static void print_stories(const demo_session *self, rung_buffer *out)
     size_t chosen[NUM_STORIES];
     size_t count = 0;
     uint32_t num_levels = self->cascade->num_levels;
-    rung_buffer_format(out, "\n%d reviews, and what happened to them:\n", NUM_STORIES);
     for (uint32_t turn = 0; turn < NUM_STORIES * num_levels && count < NUM_STORIES; turn++) {
         uint32_t step = turn % (2 * num_levels);
         uint32_t level = step < num_levels ? step + 1 : 2 * num_levels - step;
         size_t row = shortest_answered_at(self, level, chosen, count);
         if (row < self->data.count) {
             chosen[count++] = row;
-            print_story(self, out, row);
         }
+    }
+    rung_buffer_format(out, "\n%zu reviews, and what happened to them:\n", count);
+    for (size_t i = 0; i < count; i++) {
+        print_story(self, out, chosen[i]);
     }
 }
 
@@ -182,6 +184,11 @@ static rung_status answer_typed(const demo_session *self, rung_buffer *out, rung
         size_t bytes = 0;
         fprintf(stderr, "\ntype a review (Ctrl-D ends): ");
         status = rung_line_reader_next(reader, &text, &bytes, error);
+        if (status == RUNG_LIMIT) {
+            fprintf(stderr, "rung: %s\n", error->message);
+            status = RUNG_OK;
+            continue;
+        }
         if (status != RUNG_OK || text == NULL) {
             break;
         }

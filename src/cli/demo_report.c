@@ -135,7 +135,7 @@ static void print_thresholds(rung_buffer *out, const rung_cascade *cascade, cons
 
 void demo_print_parameters(rung_buffer *out, const rung_cascade *cascade, const rung_policy *policy)
 {
-    if (policy->first_compute_level >= cascade->num_levels) {
+    if (cascade->num_levels > 1 && policy->first_compute_level >= cascade->num_levels) {
         rung_buffer_text(out, "full text over all links, nothing computed below\n");
         return;
     }

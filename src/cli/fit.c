@@ -41,10 +41,11 @@ static rung_status open_uncalibrated(const rung_options *options, rung_cascade *
 static void show_progress(void *context, const char *what, size_t done, size_t total)
 {
     cli_progress *progress = context;
-    if (progress->title == NULL || strcmp(progress->title, what) != 0) {
+    if (progress->title == NULL || strcmp(progress->title, what) != 0 || done < progress->last_done) {
         cli_progress_end(progress);
         *progress = (cli_progress){.title = what, .total = total};
     }
+    progress->last_done = done;
     cli_progress_show(progress, done);
 }
 

@@ -79,7 +79,8 @@ static int parse_and_run(const rung_command_spec *command, size_t count, const c
 /* What was printed reached its reader, or the program failed. */
 static int close_output(int code)
 {
-    if (fflush(stdout) != 0 && errno != EPIPE) {
+    bool failed = ferror(stdout) != 0;
+    if ((fflush(stdout) != 0 || failed) && errno != EPIPE) {
         fprintf(stderr, "rung: cannot write to standard output: %s\n", strerror(errno));
         return CLI_FAILED;
     }

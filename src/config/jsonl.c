@@ -207,8 +207,13 @@ static rung_status fill_line(rung_line *line, slice id, slice text, slice pair, 
     line->id_bytes = id.bytes;
     line->text_bytes = text.bytes;
     line->text_pair_bytes = pair.bytes;
-    line->label_bytes = label.bytes;
     return RUNG_OK;
+}
+
+/* Ids and labels are compared as C strings. */
+static bool holds_nul(slice text)
+{
+    return text.bytes > 0 && memchr(text.data, 0, text.bytes) != NULL;
 }
 
 static rung_status read_object(const json_t *object, uint64_t position, rung_line *line, rung_error *error)
@@ -236,6 +241,9 @@ static rung_status read_object(const json_t *object, uint64_t position, rung_lin
     }
     if (status == RUNG_OK) {
         status = read_label(object, line, &label, error);
+    }
+    if (status == RUNG_OK && (holds_nul(id) || holds_nul(label))) {
+        status = rung_fail(error, RUNG_INVALID, "field '%s' holds a NUL character", holds_nul(id) ? "id" : "label");
     }
     return status == RUNG_OK ? fill_line(line, id, text, pair, label, error) : status;
 }

@@ -9,7 +9,7 @@
 #define RUNG_LINE_DEFAULT_MAX_BYTES ((size_t)8 << 20)
 #define RUNG_LINE_MAX_ID_BYTES 1024
 
-/* One input. Texts are valid UTF-8 of at least one character that is no ASCII white space, NUL-terminated, and may hold NULs. Zero-initialise;
+/* One input. Texts are valid UTF-8 of at least one character that is no ASCII white space, NUL-terminated, and a text may hold NULs. Zero-initialise;
  * release with rung_line_deinit. */
 typedef struct rung_line {
     char *id; /* the position when the line has none; an integer's decimal text */
@@ -20,7 +20,6 @@ typedef struct rung_line {
     size_t text_pair_bytes;
     bool has_label;
     char *label; /* the label's name; NULL when it was given as an index */
-    size_t label_bytes;
     uint64_t label_index; /* when label is NULL */
     void *memory;         /* what the texts lie in */
 } rung_line;

@@ -19,7 +19,7 @@ typedef struct rung_dataset {
 } rung_dataset;
 
 /* Reads JSON lines from `path` (also .zst, "-"). Every line must be good and carry a label that the cascade knows: errors name file and
- * line. An empty file is RUNG_INVALID, duplicate ids too. */
+ * line. An empty file and duplicate ids are RUNG_INVALID. */
 rung_status rung_dataset_read(const rung_cascade *cascade, const char *path, size_t max_line_bytes,
                               rung_dataset *dataset, rung_error *error) RUNG_WARN_UNUSED;
 void rung_dataset_deinit(rung_dataset *dataset);

@@ -61,7 +61,7 @@ static rung_status fit_level(const rung_cascade *cascade, uint32_t level, const 
 {
     const rung_model *model = cascade->level[level - 1].model;
     size_t layers = model->config.num_layers;
-    float *record = rung_alloc(data->count * layers, cascade->num_classes * sizeof *record, "record", error);
+    float *record = rung_alloc(data->count, layers * cascade->num_classes * sizeof *record, "record", error);
     if (record == NULL) {
         return RUNG_NO_MEMORY;
     }
@@ -135,10 +135,11 @@ static rung_status fit_threshold(const rung_cascade *cascade, uint32_t level, ru
     rung_answers *answers = NULL;
     rung_threshold_fit fit = {.threshold = 1, .agreement = 1}; /* nothing reaches this level */
     rung_status status = here.confidence == NULL || here.agrees == NULL ? RUNG_NO_MEMORY : RUNG_OK;
-    if (status == RUNG_OK) {
+    bool computes = level >= policy->first_compute_level; /* a level that only passes on has nothing to fit */
+    if (status == RUNG_OK && computes) {
         status = run_lower_levels(cascade, level, policy, calibration, data, progress, &answers, error);
     }
-    if (status == RUNG_OK) {
+    if (status == RUNG_OK && computes) {
         status = collect_reached(cascade, level, answers, top_labels, &here, error);
     }
     if (status == RUNG_OK && here.count > 0) {

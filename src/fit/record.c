@@ -140,8 +140,10 @@ static void work(void *context, size_t index)
     }
     if (status != RUNG_OK) {
         pthread_mutex_lock(&shared->lock);
-        shared->status = status;
-        shared->error = error;
+        if (shared->status == RUNG_OK) {
+            shared->status = status;
+            shared->error = error;
+        }
         pthread_mutex_unlock(&shared->lock);
     }
     close_recorder(&self);

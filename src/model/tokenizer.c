@@ -575,7 +575,7 @@ rung_status rung_encoding_filter(const rung_encoding *from, const bool *keep, ru
     }
     size_t kept = 0;
     for (size_t i = 0; i < from->length; i++) {
-        if (keep[i]) {
+        if (keep == NULL || keep[i]) {
             to->ids[kept] = from->ids[i];
             to->begin[kept] = 0;
             to->end[kept] = 0;

@@ -32,7 +32,7 @@ typedef struct rung_encoding {
 
 void rung_encoding_deinit(rung_encoding *encoding);
 
-/* Copies the tokens with keep[i] to `to` (another encoding), order kept; begin and end become 0, since the text stays
+/* Copies the tokens with keep[i] (all of them when keep is NULL) to `to` (another encoding), order kept; begin and end become 0, since the text stays
  * behind. */
 rung_status rung_encoding_filter(const rung_encoding *from, const bool *keep /* [length] */, rung_encoding *to,
                                  rung_error *error) RUNG_WARN_UNUSED;

@@ -1,7 +1,6 @@
 /* cascade.c: opens a cascade and checks its parts against each other (labels by name, task, tokenizers, calibration). See cascade.h. */
 #include "run/cascade.h"
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "run/driver.h"
 
@@ -52,12 +51,6 @@ static rung_status take_labels(rung_cascade *cascade, rung_error *error)
     }
     for (uint32_t c = 0; c < cascade->num_classes; c++) {
         cascade->labels[c] = label_of(cascade, 0, c);
-        for (uint32_t before = 0; before < c; before++) {
-            if (strcmp(cascade->labels[before], cascade->labels[c]) == 0) {
-                return rung_fail(error, RUNG_MISMATCH, "%s: labels %u and %u are both \"%s\" after renaming",
-                                 first->path, before, c, cascade->labels[c]);
-            }
-        }
     }
     return RUNG_OK;
 }
@@ -85,6 +78,12 @@ static rung_status match_labels(rung_cascade *cascade, uint32_t index, rung_erro
             return rung_fail(error, RUNG_MISMATCH,
                              "labels differ between levels: %s has \"%s\", which %s has not; rename it with `labels`",
                              model->path, label, cascade->level[0].model->path);
+        }
+        for (uint32_t before = 0; before < c; before++) {
+            if (level->class_of[before] == match) {
+                return rung_fail(error, RUNG_MISMATCH, "%s: labels %u and %u are both \"%s\" after renaming",
+                                 model->path, before, c, label);
+            }
         }
         level->class_of[c] = match;
     }
@@ -143,7 +142,6 @@ static rung_status load_calibration(rung_cascade *cascade, rung_error *error)
         if (status == RUNG_OK) {
             status = rung_cascade_config_use_calibration(&cascade->config, file, error);
         }
-        cascade->calibrated = true;
     }
     if (status == RUNG_OK) {
         status = rung_calibration_file_view(file, &cascade->calibration, error);

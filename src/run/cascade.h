@@ -36,7 +36,6 @@ struct rung_cascade {
     size_t threads;
     size_t batch_tokens;
     size_t batch_texts;
-    bool calibrated;
     /* Workers that no call uses now; guarded by lock. */
     pthread_mutex_t lock;
     struct rung_worker *idle[RUNG_MAX_THREADS];

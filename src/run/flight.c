@@ -8,7 +8,6 @@
 #include "cascade/exit.h"
 #include "cascade/offload.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +144,7 @@ static void copy_results(rung_request *to, const rung_request *from, uint32_t fi
         for (uint32_t c = 0; c < num_classes; c++) {
             probabilities[c] = (float)from->results[l].probabilities[c];
         }
+        to->results[l].confidence = (float)from->results[l].confidence;
     }
 }
 
@@ -316,13 +316,16 @@ static rung_status make_next_stage(rung_flight *flight, rung_error *error)
     const rung_stage *from = stage_at(flight, flight->level);
     rung_stage *to = stage_at(flight, flight->level + 1);
     to->has_pair = from->has_pair;
+    to->tokens_arrived = from->tokens_arrived;
     if (rung_request_prunes(machine_at(flight, flight->level))) {
         return sends_tokens(flight, from) ? prune_to_tokens(flight, from, to, error)
                                           : prune_to_words(flight, from, to, error);
     }
+    if (from->tokens_arrived) { /* there is no text here: the ids go on as they came */
+        return rung_encoding_filter(&from->tokens, NULL, &to->tokens, error);
+    }
     to->text[0] = from->text[0];
     to->text[1] = from->text[1];
-    to->tokens_arrived = false;
     return RUNG_OK;
 }
 
@@ -335,7 +338,9 @@ static rung_status send_up(rung_flight *flight, rung_error *error)
     }
     uint32_t level = flight->level;
     const rung_stage *next = stage_at(flight, level + 1);
-    rung_payload payload = {next->text[0], next->text[1], next->tokens_arrived ? &next->tokens : NULL};
+    rung_payload payload = {.text = next->text[0],
+                            .pair = next->has_pair ? next->text[1] : (rung_text){0},
+                            .tokens = next->tokens_arrived ? &next->tokens : NULL};
     rung_buffer_clear(&flight->body);
     rung_message_request(&flight->body, machine_at(flight, level), &payload, flight->cascade->num_classes);
     status = rung_buffer_check(&flight->body, "request", error);
@@ -368,7 +373,7 @@ static rung_status count_words(rung_flight *flight, const rung_stage *stage, run
     return RUNG_OK;
 }
 
-/* Tokens of this level's model: made from the text, or cut to length when they came from below. */
+/* Tokens of this level's model: made from the text, unless they came from below. */
 static rung_status read_tokens(rung_flight *flight, rung_stage *stage, rung_error *error)
 {
     const rung_model *model = level_at(flight, flight->level)->model;

@@ -48,7 +48,9 @@ typedef struct rung_flight {
 rung_status rung_flight_init(rung_flight *flight, const rung_cascade *cascade, rung_error *error) RUNG_WARN_UNUSED;
 void rung_flight_deinit(rung_flight *flight);
 
-/* The path, step by step. A step that fails for this input sets flight->status and ends the flight; only RUNG_NO_MEMORY is
+/* A level that only passes on does not compute when the levels above have nothing (a node does): the input is refused.
+ *
+ * The path, step by step. A step that fails for this input sets flight->status and ends the flight; only RUNG_NO_MEMORY is
  * returned. */
 
 /* The user asks. position is the id of an input without one. */

@@ -14,7 +14,7 @@ typedef struct rung_payload {
     const rung_encoding *tokens; /* NULL: the text travels */
 } rung_payload;
 
-/* Appends {"key":…,"text":…|"tokens":…,"prior":[…]}: prior has the results of the levels visited so far, so that the next one can pool. */
+/* Appends {"key":…,"text":…|"tokens16":…,"prior":[…]}: prior has the results of the levels visited so far, so that the next one can pool. */
 void rung_message_request(rung_buffer *body, const rung_request *request, const rung_payload *payload,
                           uint32_t num_classes);
 
