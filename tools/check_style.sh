@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "${1:-$(dirname "$0")/..}"
 
-mapfile -t code < <(find include src tests fuzz bench tools -name '*.[ch]' | LC_ALL=C sort)
+mapfile -t code < <(find include src tests fuzz tools -name '*.[ch]' | LC_ALL=C sort)
 mapfile -t library < <(find src -name '*.[ch]' -not -path 'src/cli/*' | LC_ALL=C sort)
 mapfile -t text < <(find . \( -name .git -o -name build -o -name 'build-*' -o -path ./tests/golden -o -path ./fuzz/corpus \
     -o -path ./models -o -path ./examples -o -name __pycache__ \) -prune -o -type f -print | LC_ALL=C sort)

@@ -19,7 +19,7 @@ typedef struct rung_line {
     char *text_pair; /* NULL: none */
     size_t text_pair_bytes;
     bool has_label;
-    char *label; /* the label's name; NULL when it was given as an index */
+    char *label;          /* the label's name; NULL when it was given as an index */
     uint64_t label_index; /* when label is NULL */
     void *memory;         /* what the texts lie in */
 } rung_line;
