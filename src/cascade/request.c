@@ -94,7 +94,8 @@ static bool take_local(rung_request *request, const rung_event *event)
     own->exit_layer = event->exit_layer;
     own->num_layers = event->num_layers;
     rung_softmax(event->logits, n, calibration->temperature[event->exit_layer - 1], own->probabilities);
-    own->confidence = own->probabilities[rung_argmax(own->probabilities, n)];
+    /* As a float, since it travels as one: whoever reads it, here or over a network, sees the number that decided. */
+    own->confidence = (float)own->probabilities[rung_argmax(own->probabilities, n)];
     if (request->policy->raw_ensemble) {
         rung_softmax(event->logits, n, 1, own->probabilities);
     }

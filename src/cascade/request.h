@@ -19,7 +19,7 @@ typedef struct rung_level_result {
     bool visited;        /* * computed here */
     uint32_t exit_layer; /* 1-based */
     uint32_t num_layers;
-    double confidence;     /* * Eq 6: with temperature */
+    double confidence;     /* * Eq 6: with temperature; a float, as it travels */
     double weight;         /* * Eq 12, set when the request is answered */
     double *probabilities; /* * [num_classes] what Eq 11 adds up */
 } rung_level_result;

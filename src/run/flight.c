@@ -144,7 +144,6 @@ static void copy_results(rung_request *to, const rung_request *from, uint32_t fi
         for (uint32_t c = 0; c < num_classes; c++) {
             probabilities[c] = (float)from->results[l].probabilities[c];
         }
-        to->results[l].confidence = (float)from->results[l].confidence;
     }
 }
 

@@ -34,7 +34,7 @@ static void append_result(rung_buffer *body, uint32_t level, const rung_level_re
     rung_buffer_format(body,
                        "{\"level\":%" PRIu32 ",\"exit_layer\":%" PRIu32 ",\"layers\":%" PRIu32
                        ",\"confidence\":%.9g,\"probabilities\":[",
-                       level, result->exit_layer, result->num_layers, (double)(float)result->confidence);
+                       level, result->exit_layer, result->num_layers, result->confidence);
     for (uint32_t c = 0; c < num_classes; c++) {
         rung_buffer_format(body, c == 0 ? "%.9g" : ",%.9g", (double)(float)result->probabilities[c]);
     }
