@@ -121,6 +121,10 @@ static void files_are_replaced_whole(void **state)
     assert_non_null(strstr(error.message, "6 bytes"));
     assert_int_equal(rung_read_file(path_of("missing"), 6, &text, &size, &error), RUNG_NOT_FOUND);
     assert_int_equal(rung_read_file(directory, 6, &text, &size, &error), RUNG_INVALID);
+    assert_int_equal(rung_write_file("/dev/null", "x", 1, &error), RUNG_INVALID);
+    assert_non_null(strstr(error.message, "is not a regular file"));
+    assert_true(rung_path_same_file(path_of("plain"), path_of("plain")));
+    assert_false(rung_path_same_file(directory, "/dev/null"));
     assert_int_equal(rung_write_file("/nonexistent/directory/file", "x", 1, &error), RUNG_NOT_FOUND);
     assert_int_equal(rung_write_file(path_of("empty"), "", 0, &error), RUNG_OK);
     rung_mapping mapping;

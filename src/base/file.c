@@ -184,6 +184,10 @@ static bool write_all(int fd, const uint8_t *data, size_t size)
 
 rung_status rung_write_file(const char *path, const void *data, size_t size, rung_error *error)
 {
+    struct stat old;
+    if (stat(path, &old) == 0 && !S_ISREG(old.st_mode)) { /* a rename would replace a device, too */
+        return rung_fail(error, RUNG_INVALID, "%s: is not a regular file and is not replaced", path);
+    }
     rung_buffer name = {0};
     rung_buffer_format(&name, "%s.XXXXXX", path);
     rung_status status = rung_buffer_check(&name, path, error);
@@ -245,4 +249,12 @@ bool rung_path_is_directory(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool rung_path_same_file(const char *a, const char *b)
+{
+    struct stat first;
+    struct stat second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
 }

@@ -18,7 +18,8 @@ void rung_unmap_file(rung_mapping *mapping);
 rung_status rung_read_file(const char *path, size_t max_bytes, char **text, size_t *size,
                            rung_error *error) RUNG_WARN_UNUSED;
 
-/* Writes to a temporary name in the same directory and renames: readers see the old file or the new one. */
+/* Writes to a temporary name in the same directory and renames: readers see the old file or the new one. What exists and is not a
+ * regular file is refused. */
 rung_status rung_write_file(const char *path, const void *data, size_t size, rung_error *error) RUNG_WARN_UNUSED;
 
 /* directory + "/" + name; name alone when it is absolute or directory is NULL or empty. Release with free(). */
@@ -29,5 +30,7 @@ char *rung_path_directory(const char *path, rung_error *error) RUNG_WARN_UNUSED;
 
 bool rung_path_exists(const char *path);
 bool rung_path_is_directory(const char *path);
+/* Both exist and are the same file. */
+bool rung_path_same_file(const char *a, const char *b);
 
 #endif

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "model/encoder.h"
 #include "model/random_model.h"
+#include "run/message.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -149,11 +150,15 @@ static void print_result(bench_run *bench, bool json)
     double low_ms = quantile(bench->run_s, bench->repeats, 0.1) * 1e3;
     double high_ms = quantile(bench->run_s, bench->repeats, 0.9) * 1e3;
     if (json) {
-        printf("{\"shape\":\"%s\",\"tokens\":%zu,\"batch\":%zu,\"threads\":%zu,\"precision\":\"%s\",\"isa\":\"%s\","
+        rung_buffer name = {0};
+        rung_message_string(&name, bench->name, strlen(bench->name));
+        printf("{\"shape\":%s,\"tokens\":%zu,\"batch\":%zu,\"threads\":%zu,\"precision\":\"%s\",\"isa\":\"%s\","
                "\"repeats\":%zu,\"median_ms\":%.4g,\"p10_ms\":%.4g,\"p90_ms\":%.4g,\"gops\":%.4g,\"peak_gops\":%.4g,"
                "\"share\":%.3f}\n",
-               bench->name, bench->tokens, bench->texts, bench->threads, precision, bench->kernels->name,
-               bench->repeats, median_s * 1e3, low_ms, high_ms, gops, peak_gops, gops / peak_gops);
+               name.data != NULL ? name.data : "\"\"", bench->tokens, bench->texts, bench->threads, precision,
+               bench->kernels->name, bench->repeats, median_s * 1e3, low_ms, high_ms, gops, peak_gops,
+               gops / peak_gops);
+        rung_buffer_deinit(&name);
         return;
     }
     printf("%s, %zu tokens, %zu text%s a batch, %zu thread%s, %s, %s, %zu runs\n", bench->name, bench->tokens,

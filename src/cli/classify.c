@@ -30,7 +30,7 @@ typedef struct classify_session {
     size_t chunk;
     uint64_t inputs_seen;
     uint64_t bad_lines;
-    uint64_t cut_texts; /* longer than level 1 reads */
+    uint64_t cut_texts; /* longer than a level reads */
     uint64_t labelled, right;
     rung_buffer out;
 } classify_session;
@@ -77,19 +77,31 @@ static void report_bad(classify_session *session, const line_entry *entry, const
     }
 }
 
+/* Names the first level that could not read all of the text. */
+static void report_cut(classify_session *session, const line_entry *entry, const rung_answer *answer)
+{
+    size_t l = 0;
+    while (l < answer->num_levels && answer->levels[l].truncated_tokens == 0) {
+        l++;
+    }
+    if (l == answer->num_levels) {
+        return;
+    }
+    session->cut_texts++;
+    if (!session->json) { /* JSON lines say it in truncated_tokens */
+        const rung_level_answer *level = &answer->levels[l];
+        char message[160];
+        snprintf(message, sizeof message,
+                 "the text has %zu tokens more than level %" PRIu32 " (%s) reads, %zu: they were cut",
+                 level->truncated_tokens, level->level, level->name, level->tokens);
+        complain(session, entry, "note: ", message);
+    }
+}
+
 static void report_answer(classify_session *session, const line_entry *entry, const rung_answer *answer)
 {
     const rung_line *line = &entry->line;
-    if (answer->levels[0].truncated_tokens > 0) {
-        session->cut_texts++;
-        if (!session->json) { /* JSON lines say it in truncated_tokens */
-            char message[160];
-            snprintf(message, sizeof message,
-                     "the text has %zu tokens more than level 1 (%s) reads, %zu: they were cut",
-                     answer->levels[0].truncated_tokens, answer->levels[0].name, answer->levels[0].tokens);
-            complain(session, entry, "note: ", message);
-        }
-    }
+    report_cut(session, entry, answer);
     if (line->has_label) {
         session->labelled++;
         session->right += answer->label_index == entry->truth;
@@ -132,12 +144,7 @@ static rung_status run_chunk(classify_session *session, size_t count, rung_error
         }
     }
     rung_answers_free(answers);
-    status = rung_buffer_check(&session->out, "output", error);
-    if (status == RUNG_OK && (!cli_print(session->out.data, session->out.length) || fflush(stdout) != 0)) {
-        status = rung_fail(error, RUNG_IO, "cannot write to standard output");
-    }
-    rung_buffer_clear(&session->out);
-    return status;
+    return cli_print_buffer(&session->out, error);
 }
 
 static void clear_entries(classify_session *session)
@@ -264,7 +271,8 @@ int cli_classify(const rung_options *options)
     }
     if (session.json && session.cut_texts > 0) {
         fprintf(stderr,
-                "rung: note: %" PRIu64 " texts were longer than level 1 reads and were cut: see truncated_tokens\n",
+                "rung: note: %" PRIu64
+                " of the texts were longer than a level reads and were cut: see truncated_tokens\n",
                 session.cut_texts);
     }
     if (session.bad_lines > 0) {

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,4 +80,14 @@ void cli_progress_end(cli_progress *progress)
 bool cli_print(const char *text, size_t bytes)
 {
     return fwrite(text, 1, bytes, stdout) == bytes;
+}
+
+rung_status cli_print_buffer(rung_buffer *buffer, rung_error *error)
+{
+    rung_status status = rung_buffer_check(buffer, "output", error);
+    if (status == RUNG_OK && (!cli_print(buffer->data, buffer->length) || fflush(stdout) != 0)) {
+        status = rung_fail(error, RUNG_IO, "cannot write to standard output: %s", strerror(errno));
+    }
+    rung_buffer_clear(buffer);
+    return status;
 }

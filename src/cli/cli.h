@@ -46,4 +46,7 @@ void cli_progress_end(cli_progress *progress);
 /* Writes all of text to stdout; false when the reader has gone or the disk is full. */
 bool cli_print(const char *text, size_t bytes);
 
+/* The same with a buffer that was written piece by piece: checks it, prints it, flushes, empties it. */
+rung_status cli_print_buffer(rung_buffer *buffer, rung_error *error) RUNG_WARN_UNUSED;
+
 #endif

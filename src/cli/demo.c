@@ -163,16 +163,6 @@ static void print_stories(const demo_session *self, rung_buffer *out)
     }
 }
 
-static rung_status print_out(rung_buffer *out, rung_error *error)
-{
-    rung_status status = rung_buffer_check(out, "output", error);
-    if (status == RUNG_OK && (!cli_print(out->data, out->length) || fflush(stdout) != 0)) {
-        status = rung_fail(error, RUNG_IO, "cannot write to standard output");
-    }
-    rung_buffer_clear(out);
-    return status;
-}
-
 /* Without --once, a person may type texts until the end of input. */
 static rung_status answer_typed(const demo_session *self, rung_buffer *out, rung_error *error)
 {
@@ -204,7 +194,7 @@ static rung_status answer_typed(const demo_session *self, rung_buffer *out, rung
             const rung_answer *answer = rung_answers_get(answers, 0);
             if (answer->status == RUNG_OK) {
                 demo_print_story(out, self->cascade, "you", NULL, line.text, line.text_bytes, answer);
-                status = print_out(out, error);
+                status = cli_print_buffer(out, error);
             } else {
                 fprintf(stderr, "rung: %s\n", answer->error);
             }
@@ -249,7 +239,7 @@ int cli_demo(const rung_options *options)
     }
     if (status == RUNG_OK) {
         print_stories(&self, &out);
-        status = print_out(&out, &error);
+        status = cli_print_buffer(&out, &error);
     }
     if (status == RUNG_OK && !rung_options_bool(options, RUNG_OPTION_ONCE) && isatty(STDIN_FILENO)) {
         status = answer_typed(&self, &out, &error);

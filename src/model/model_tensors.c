@@ -38,6 +38,9 @@ static rung_status check_type_ids(const rung_model *model, const char *name, run
     return status;
 }
 
+/* Embeddings are often padded to a round number of rows; a vocabulary that is much smaller is another model's. */
+#define MAX_SPARE_ROWS 1024
+
 rung_status rung_model_set_tokenizer(rung_model *model, const rung_named_text *tokenizer, rung_error *error)
 {
     rung_status status =
@@ -52,6 +55,13 @@ rung_status rung_model_set_tokenizer(rung_model *model, const rung_named_text *t
             "%s: has token ids up to %zu, but the model's word embedding has %zu rows (\"vocab_size\"): the "
             "tokenizer belongs to another model",
             tokenizer->name, limit - 1, model->config.vocab_size);
+    }
+    if (model->config.vocab_size - limit > MAX_SPARE_ROWS) {
+        return rung_fail(
+            error, RUNG_MISMATCH,
+            "%s: has token ids up to %zu, but the model's word embedding has %zu rows (\"vocab_size\"), more than "
+            "%d that no id reaches: the tokenizer belongs to another model",
+            tokenizer->name, limit - 1, model->config.vocab_size, MAX_SPARE_ROWS);
     }
     return check_type_ids(model, tokenizer->name, error);
 }

@@ -340,6 +340,26 @@ static rung_status check_widths(const rung_quantize_options *options, rung_error
     return RUNG_OK;
 }
 
+/* The packed file may lie in the directory, but not replace what it is made from. */
+static rung_status check_output(const char *directory, const char *out_path, rung_error *error)
+{
+    static const char *const sources[] = {"model.safetensors", "exits.safetensors", "config.json", "tokenizer.json",
+                                          "tokenizer_config.json"};
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        char *source = rung_path_join(directory, sources[i], error);
+        if (source == NULL) {
+            return RUNG_NO_MEMORY;
+        }
+        bool same = rung_path_same_file(source, out_path);
+        free(source);
+        if (same) {
+            return rung_fail(error, RUNG_INVALID, "%s: is what the packed file is made from; write to another name",
+                             out_path);
+        }
+    }
+    return RUNG_OK;
+}
+
 rung_status rung_model_quantize(const char *directory, const rung_quantize_options *options, const char *out_path,
                                 rung_error *error)
 {
@@ -352,6 +372,10 @@ rung_status rung_model_quantize(const char *directory, const rung_quantize_optio
     if (rung_path_exists(directory) && !rung_path_is_directory(directory)) {
         return rung_fail(error, RUNG_INVALID, "%s: is not a directory: quantize reads a Hugging Face directory",
                          directory);
+    }
+    status = check_output(directory, out_path, error);
+    if (status != RUNG_OK) {
+        return status;
     }
     rung_model *model = NULL;
     tensor_list list = {0};

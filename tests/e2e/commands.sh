@@ -101,6 +101,16 @@ frequent_words_have_their_own_width() {
     expect_stderr "--frequent-bits without --frequent-rows"
 }
 
+quantize_spares_its_input() {
+    cp -r "$model" "$work/own"
+    run quantize "$work/own" -o "$work/own/model.safetensors"
+    expect_error "model.safetensors" "made from"
+    run quantize "$work/own" -o "$work/own/packed.safetensors"
+    expect_status 0
+    run quantize "$work/own" -o "$work/own"
+    expect_error "is not a regular file"
+}
+
 labels_are_scored() {
     run classify -m "$model" --json < <(printf '%s\n' '{"text": "one", "label": 0}' '{"text": "two", "label": 1}')
     expect_status 0
@@ -116,4 +126,4 @@ bench_prints_one_line() {
 
 cases help_of_each_command no_command arguments_lines_and_json_agree json_keeps_order_and_ids \
     same_bits_for_threads_and_kernels packed_file_gives_the_same_labels frequent_words_have_their_own_width \
-    labels_are_scored bench_prints_one_line
+    quantize_spares_its_input labels_are_scored bench_prints_one_line
