@@ -230,6 +230,13 @@ rung_status rung_fit_cascade(const rung_cascade *cascade, const rung_dataset *da
                              rung_error *error)
 {
     rung_calibration_file made = {0};
+    /* A calibration vouches for its models by their hashes, which loading takes on trust: here they are worked out. */
+    for (uint32_t l = 0; l < cascade->num_levels; l++) {
+        rung_status sound = rung_model_verify(cascade->level[l].model, error);
+        if (sound != RUNG_OK) {
+            return sound;
+        }
+    }
     rung_status status = start_file(cascade, data, data_name, target_agreement, &made, error);
     if (status == RUNG_OK) {
         status = fit_file(cascade, data, target_agreement, progress, &made, error);

@@ -52,6 +52,13 @@ fit_refuses_what_it_cannot_use() {
     fi
 }
 
+fit_refuses_a_damaged_model() {
+    cp "$root/models/end.safetensors" "$work/end.safetensors"
+    printf 'U' | dd of="$work/end.safetensors" bs=1 seek=7000000 conv=notrunc status=none
+    run fit --data "$work/reviews.jsonl" -o "$work/x.json" --levels.1.model "$work/end.safetensors"
+    expect_error "end.safetensors" "the file is damaged"
+}
+
 config_show_names_sources() {
     run config show --policy.exit.tau 0.05
     expect_status 0
@@ -67,5 +74,5 @@ calibration_of_other_models_is_refused() {
 }
 
 cases demo_prints_the_table_and_five_reviews classify_says_what_each_level_did \
-    fit_is_the_same_bytes_for_any_number_of_threads fit_refuses_what_it_cannot_use config_show_names_sources \
+    fit_is_the_same_bytes_for_any_number_of_threads fit_refuses_what_it_cannot_use fit_refuses_a_damaged_model config_show_names_sources \
     calibration_of_other_models_is_refused
