@@ -55,16 +55,6 @@ void rung_worker_free(rung_worker *worker)
     free(worker);
 }
 
-/* Layers whose attention the requests that leave this level are pruned by; none at the top, or without pruning. */
-static uint32_t importance_layers(const rung_worker *worker, const rung_policy *policy, uint32_t level)
-{
-    const rung_model *model = worker->cascade->level[level - 1].model;
-    if (level == worker->cascade->num_levels || !policy->prune.enabled) {
-        return 0;
-    }
-    return rung_policy_importance_layers(policy, (uint32_t)model->config.num_layers);
-}
-
 /* All flights that are at `level`: arrive, compute together, decide. */
 static rung_status run_level(rung_worker *worker, const rung_policy *policy, uint32_t level, size_t count,
                              rung_error *error)
@@ -78,14 +68,15 @@ static rung_status run_level(rung_worker *worker, const rung_policy *policy, uin
             status = rung_flight_arrive(flight, &compute, error);
         }
         if (compute) {
-            worker->jobs[num_jobs] = &flight->job;
+            worker->jobs[num_jobs] = &rung_flight_visit(flight)->job;
             worker->computing[num_jobs++] = flight;
         }
     }
     if (status != RUNG_OK) {
         return status;
     }
-    rung_batch_run(&worker->batch[level - 1], worker->jobs, num_jobs, importance_layers(worker, policy, level));
+    rung_batch_run(&worker->batch[level - 1], worker->jobs, num_jobs,
+                   rung_visit_importance_layers(worker->cascade, policy, level));
     for (size_t i = 0; status == RUNG_OK && i < num_jobs; i++) {
         status = rung_flight_computed(worker->computing[i], error);
     }

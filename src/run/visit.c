@@ -1,0 +1,397 @@
+/* visit.c: one request at one level. See visit.h. Source: the paper's workflow, II-B; pruning rules: docs/architecture.md. */
+#include "run/visit.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "cascade/exit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void rung_stage_deinit(rung_stage *stage)
+{
+    rung_encoding_deinit(&stage->tokens);
+    free(stage->memory[0]);
+    free(stage->memory[1]);
+    *stage = (rung_stage){0};
+}
+
+rung_status rung_stage_take_ids(rung_stage *stage, const rung_model *model, const int32_t *ids, size_t count,
+                                size_t pair_from, rung_error *error)
+{
+    if (count > model->config.max_tokens) {
+        return rung_fail(error, RUNG_LIMIT, "tokens: %zu, the limit of this level's model is %zu", count,
+                         model->config.max_tokens);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || (size_t)ids[i] >= model->config.vocab_size) {
+            return rung_fail(error, RUNG_INVALID, "tokens: id %d at position %zu is outside 0..%zu", ids[i], i,
+                             model->config.vocab_size - 1);
+        }
+    }
+    rung_status status = rung_encoding_from_ids(model->tokenizer, ids, count, pair_from, &stage->tokens, error);
+    if (status != RUNG_OK) {
+        return status == RUNG_NO_MEMORY ? status : rung_fail_in(error, "tokens");
+    }
+    stage->has_pair = pair_from > 0;
+    stage->tokens_arrived = true;
+    return RUNG_OK;
+}
+
+static const rung_cascade_level *own_level(const rung_visit *visit)
+{
+    return &visit->cascade->level[visit->level - 1];
+}
+
+static size_t machine_doubles(const rung_cascade *cascade)
+{
+    return (size_t)(RUNG_MAX_LEVELS + 1) * cascade->num_classes;
+}
+
+rung_status rung_visit_init(rung_visit *visit, const rung_cascade *cascade, uint32_t level, rung_error *error)
+{
+    size_t classes = cascade->num_classes;
+    *visit = (rung_visit){.cascade = cascade, .level = level};
+    visit->workspace = rung_alloc(machine_doubles(cascade) + 2 * classes, sizeof(double), "request", error);
+    visit->logits = rung_alloc(2 * classes, sizeof(float), "request", error);
+    if (visit->workspace == NULL || visit->logits == NULL) {
+        rung_visit_deinit(visit);
+        return RUNG_NO_MEMORY;
+    }
+    return RUNG_OK;
+}
+
+void rung_visit_deinit(rung_visit *visit)
+{
+    free(visit->workspace);
+    free(visit->logits);
+    free(visit->importance);
+    free(visit->words);
+    free(visit->keep);
+    *visit = (rung_visit){0};
+}
+
+void rung_visit_begin(rung_visit *visit, const rung_policy *policy, uint32_t entry_level, uint64_t key)
+{
+    visit->policy = policy;
+    visit->did = (rung_level_answer){.level = visit->level, .name = own_level(visit)->name};
+    rung_request_init(&visit->machine, policy, &visit->cascade->calibration, visit->level, entry_level, key,
+                      visit->workspace);
+}
+
+rung_status rung_check_text(const char *field, const char *text, size_t bytes, rung_error *error)
+{
+    size_t bad;
+    if (bytes == 0) {
+        return rung_fail(error, RUNG_INVALID, "%s is empty: at least 1 byte is needed", field);
+    }
+    if (bytes > INT32_MAX) {
+        return rung_fail(error, RUNG_LIMIT, "%s has %zu bytes: the limit is %d", field, bytes, INT32_MAX);
+    }
+    if (!rung_utf8_valid(text, bytes, &bad)) {
+        return rung_fail(error, RUNG_INVALID, "%s is not valid UTF-8: byte 0x%02x at offset %zu", field,
+                         (unsigned char)text[bad], bad);
+    }
+    return RUNG_OK;
+}
+
+/* Processor time of this level, at its speed. */
+static void spend(rung_visit *visit, double compute_s)
+{
+    visit->did.compute_ms += compute_s / own_level(visit)->speed * 1e3;
+}
+
+void rung_visit_copy_results(rung_request *to, const rung_request *from, uint32_t first, uint32_t last)
+{
+    uint32_t num_classes = to->calibration->num_classes;
+    for (uint32_t l = first - 1; l < last; l++) {
+        double *probabilities = to->results[l].probabilities;
+        to->results[l] = from->results[l];
+        to->results[l].probabilities = probabilities;
+        for (uint32_t c = 0; c < num_classes; c++) {
+            probabilities[c] = (float)from->results[l].probabilities[c];
+        }
+    }
+}
+
+static rung_status reserve_words(rung_visit *visit, size_t count, rung_error *error)
+{
+    void *words = visit->words;
+    void *keep = visit->keep;
+    rung_status status = rung_grow(&words, &visit->words_capacity, count, sizeof(rung_word), "words", error);
+    visit->words = words;
+    if (status == RUNG_OK) {
+        status = rung_grow(&keep, &visit->keep_capacity, count, sizeof(bool), "words", error);
+        visit->keep = keep;
+    }
+    return status;
+}
+
+/* visit->words of one text; a text of n bytes has at most (n + 1) / 2 words. */
+static rung_status split(rung_visit *visit, rung_text text, size_t *num_words, rung_error *error)
+{
+    rung_status status = reserve_words(visit, text.bytes / 2 + 1, error);
+    if (status == RUNG_OK) {
+        *num_words = rung_split_words(text.data, text.bytes, visit->words, visit->words_capacity);
+    }
+    return status;
+}
+
+static rung_token_view view_tokens(const rung_visit *visit, const rung_encoding *tokens)
+{
+    return (rung_token_view){.count = tokens->length,
+                             .begin = tokens->begin,
+                             .end = tokens->end,
+                             .special = tokens->special,
+                             .sequence = tokens->sequence,
+                             .importance = visit->importance};
+}
+
+/* Rules 2 and 3: the words of each text that stay, joined, become the next stage's text. */
+static rung_status prune_to_words(rung_visit *visit, const rung_stage *from, rung_stage *to, rung_error *error)
+{
+    rung_level_answer *did = &visit->did;
+    rung_token_view view = view_tokens(visit, &from->tokens);
+    did->kept_words = 0;
+    for (unsigned side = 0; side < (from->has_pair ? 2u : 1u); side++) {
+        rung_text text = from->text[side];
+        size_t num_words;
+        rung_status status = split(visit, text, &num_words, error);
+        void *memory = to->memory[side];
+        if (status == RUNG_OK) {
+            status = rung_grow(&memory, &to->memory_bytes[side], text.bytes + 1, 1, "pruned text", error);
+            to->memory[side] = memory;
+        }
+        if (status != RUNG_OK) {
+            return status;
+        }
+        did->kept_words +=
+            rung_prune_words(&view, visit->policy->prune.alpha, (uint8_t)side, visit->words, num_words, visit->keep);
+        size_t bytes = rung_join_words(text.data, visit->words, num_words, visit->keep, to->memory[side]);
+        to->text[side] = (rung_text){to->memory[side], bytes};
+    }
+    to->tokens_arrived = false;
+    return RUNG_OK;
+}
+
+/* How many words of a text have a kept token: what a reader of the pruned text would see. */
+static size_t count_kept_words(const rung_encoding *tokens, const bool *keep, unsigned side, const rung_word *words,
+                               size_t num_words)
+{
+    size_t kept = 0;
+    size_t token = 0;
+    for (size_t w = 0; w < num_words; w++) {
+        bool any = false;
+        for (; token < tokens->length; token++) {
+            if (tokens->special[token] || tokens->sequence[token] != side) {
+                continue;
+            }
+            if (tokens->begin[token] >= words[w].end) {
+                break;
+            }
+            any = any || keep[token];
+        }
+        kept += any;
+    }
+    return kept;
+}
+
+/* Rule 1: the token ids that stay travel. */
+static rung_status prune_to_tokens(rung_visit *visit, const rung_stage *from, rung_stage *to, rung_error *error)
+{
+    const rung_encoding *tokens = &from->tokens;
+    bool *keep = rung_alloc(tokens->length, sizeof *keep, "tokens to keep", error);
+    if (keep == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    rung_token_view view = view_tokens(visit, tokens);
+    rung_prune_tokens(&view, visit->policy->prune.alpha, keep);
+    rung_status status = rung_encoding_filter(tokens, keep, &to->tokens, error);
+    rung_level_answer *did = &visit->did;
+    did->kept_words = 0;
+    for (unsigned side = 0; status == RUNG_OK && !from->tokens_arrived && side < (from->has_pair ? 2u : 1u); side++) {
+        size_t num_words;
+        status = split(visit, from->text[side], &num_words, error);
+        if (status == RUNG_OK) {
+            did->kept_words += count_kept_words(tokens, keep, side, visit->words, num_words);
+        }
+    }
+    to->tokens_arrived = true;
+    free(keep);
+    return status;
+}
+
+/* Token ids travel when all levels above read them alike, and none of the text was cut off: what the model never saw is
+ * kept, and only text can say it. */
+static bool sends_tokens(const rung_visit *visit, const rung_stage *stage)
+{
+    return stage->tokens_arrived || (visit->policy->prune.unit != RUNG_PRUNE_WORD && own_level(visit)->tokens_travel &&
+                                     stage->tokens.truncated_tokens == 0);
+}
+
+/* What goes up: pruned when this level has read the text, whole otherwise. */
+static rung_status make_next_stage(rung_visit *visit, rung_stage *from, rung_stage *to, rung_error *error)
+{
+    to->has_pair = from->has_pair;
+    to->tokens_arrived = from->tokens_arrived;
+    if (rung_request_prunes(&visit->machine)) {
+        return sends_tokens(visit, from) ? prune_to_tokens(visit, from, to, error)
+                                         : prune_to_words(visit, from, to, error);
+    }
+    if (from->tokens_arrived) { /* there is no text here: the ids go on as they came */
+        return rung_encoding_filter(&from->tokens, NULL, &to->tokens, error);
+    }
+    to->text[0] = from->text[0];
+    to->text[1] = from->text[1];
+    return RUNG_OK;
+}
+
+rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to, rung_buffer *body, rung_error *error)
+{
+    double started_s = rung_thread_cpu_s();
+    rung_status status = make_next_stage(visit, from, to, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    rung_payload payload = {.text = to->text[0],
+                            .pair = to->has_pair ? to->text[1] : (rung_text){0},
+                            .tokens = to->tokens_arrived ? &to->tokens : NULL};
+    size_t before = body->length;
+    rung_message_request(body, &visit->machine, &payload, visit->cascade->num_classes);
+    status = rung_buffer_check(body, "request", error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    visit->did.bytes_up = body->length - before;
+    if (visit->did.exit_layer > 0) { /* passing on costs a node nothing that is counted */
+        spend(visit, rung_thread_cpu_s() - started_s);
+    }
+    return RUNG_OK;
+}
+
+static rung_status count_words(rung_visit *visit, const rung_stage *stage, rung_error *error)
+{
+    for (unsigned side = 0; !stage->tokens_arrived && side < (stage->has_pair ? 2u : 1u); side++) {
+        size_t num_words;
+        rung_status status = split(visit, stage->text[side], &num_words, error);
+        if (status != RUNG_OK) {
+            return status;
+        }
+        visit->did.words += num_words;
+    }
+    visit->did.kept_words = visit->did.words;
+    return RUNG_OK;
+}
+
+static rung_status make_job(rung_visit *visit, const rung_stage *stage, rung_error *error)
+{
+    const rung_cascade *cascade = visit->cascade;
+    const rung_encoding *tokens = &stage->tokens;
+    void *importance = visit->importance;
+    rung_status status =
+        rung_grow(&importance, &visit->importance_capacity, tokens->length, sizeof(float), "importance", error);
+    visit->importance = importance;
+    if (status != RUNG_OK) {
+        return status;
+    }
+    visit->job = (rung_job){.ids = tokens->ids,
+                            .type_ids = tokens->type_ids,
+                            .num_tokens = tokens->length,
+                            .logits = visit->logits,
+                            .importance = visit->importance};
+    rung_exit_init(&visit->job.exit, &visit->policy->exit, &cascade->calibration.level[visit->level - 1],
+                   cascade->num_classes, visit->workspace + machine_doubles(cascade));
+    visit->did.tokens = tokens->length;
+    visit->did.truncated_tokens = stage->tokens_arrived ? 0 : tokens->truncated_tokens;
+    visit->did.layers = (uint32_t)own_level(visit)->model->config.num_layers;
+    return RUNG_OK;
+}
+
+rung_status rung_visit_read(rung_visit *visit, rung_stage *stage, rung_error *error)
+{
+    const rung_model *model = own_level(visit)->model;
+    double started_s = rung_thread_cpu_s();
+    rung_status status = RUNG_OK;
+    if (!stage->tokens_arrived) {
+        status = rung_tokenize(model->tokenizer, stage->text[0], stage->has_pair ? &stage->text[1] : NULL,
+                               model->config.max_tokens, &stage->tokens, error);
+    }
+    double read_s = rung_thread_cpu_s() - started_s;
+    if (status == RUNG_OK) {
+        status = count_words(visit, stage, error);
+    }
+    if (status == RUNG_OK) {
+        status = make_job(visit, stage, error);
+    }
+    if (status == RUNG_OK) {
+        spend(visit, read_s);
+    }
+    return status;
+}
+
+uint32_t rung_visit_importance_layers(const rung_cascade *cascade, const rung_policy *policy, uint32_t level)
+{
+    if (level == cascade->num_levels || !policy->prune.enabled) {
+        return 0;
+    }
+    const rung_model *model = cascade->level[level - 1].model;
+    return rung_policy_importance_layers(policy, (uint32_t)model->config.num_layers);
+}
+
+unsigned rung_visit_computed(rung_visit *visit, double now_s)
+{
+    const rung_cascade_level *level = own_level(visit);
+    const rung_job *job = &visit->job;
+    float *ordered = visit->logits + visit->cascade->num_classes;
+    for (uint32_t c = 0; c < visit->cascade->num_classes; c++) {
+        ordered[level->class_of[c]] = job->logits[c];
+    }
+    spend(visit, job->compute_s);
+    visit->did.exit_layer = job->exit_layer;
+    rung_event event = {.kind = RUNG_EVENT_LOCAL_DONE,
+                        .now_s = now_s,
+                        .exit_layer = job->exit_layer,
+                        .num_layers = (uint32_t)level->model->config.num_layers,
+                        .logits = ordered};
+    return rung_request_step(&visit->machine, &event);
+}
+
+/* One block: levels, probabilities of the answer and of each level. */
+rung_status rung_answer_make(const rung_cascade *cascade, const rung_request *machine, const rung_level_answer *did,
+                             size_t num_levels, double latency_ms, rung_answer *answer, void **block, rung_error *error)
+{
+    size_t classes = cascade->num_classes;
+    size_t bytes = num_levels * sizeof *did + (num_levels + 1) * classes * sizeof(double);
+    rung_level_answer *levels = rung_alloc(bytes, 1, "answer", error);
+    if (levels == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    double *probabilities = (double *)(levels + num_levels);
+    memcpy(probabilities, machine->pooled, classes * sizeof *probabilities);
+    memcpy(levels, did, num_levels * sizeof *levels);
+    for (size_t i = 0; i < num_levels; i++) {
+        const rung_level_result *result = &machine->results[levels[i].level - 1];
+        double *own = probabilities + (i + 1) * classes;
+        if (result->visited) {
+            memcpy(own, result->probabilities, classes * sizeof *own);
+            levels[i].probabilities = own;
+            levels[i].confidence = result->confidence;
+            levels[i].weight = result->weight;
+        }
+    }
+    bool degraded = machine->degraded != RUNG_DEGRADED_NO;
+    *answer = (rung_answer){.status = RUNG_OK,
+                            .label = cascade->labels[machine->label],
+                            .label_index = machine->label,
+                            .score = machine->score,
+                            .probabilities = probabilities,
+                            .level = machine->answer_level,
+                            .degraded = degraded,
+                            .degraded_reason = degraded ? rung_degraded_name(machine->degraded) : NULL,
+                            .latency_ms = latency_ms,
+                            .num_levels = num_levels,
+                            .levels = levels};
+    *block = levels;
+    return RUNG_OK;
+}

@@ -1,0 +1,84 @@
+/* visit.h: one request at one level: what arrived, its tokens, the state machine, what the level did, and what goes up. The in-process driver chains
+ * visits through all levels (flight.c); a node has one visit a request (src/serve). Decides nothing: it feeds src/cascade/request.c and does what
+ * that asks for. One thread owns a visit at any time; all memory is reused from request to request. */
+#ifndef RUNG_RUN_VISIT_H
+#define RUNG_RUN_VISIT_H
+
+#include "cascade/prune.h"
+#include "cascade/request.h"
+#include "run/batch_run.h"
+#include "run/cascade.h"
+#include "run/message.h"
+
+/* What arrives at a level: a text or pair, or token ids from a level that segments alike. */
+typedef struct rung_stage {
+    rung_text text[2]; /* text and pair: the user's own, or in `memory` */
+    bool has_pair;
+    bool tokens_arrived; /* `tokens` came from below; else they are made from the text here */
+    rung_encoding tokens;
+    char *memory[2];
+    size_t memory_bytes[2];
+} rung_stage;
+
+void rung_stage_deinit(rung_stage *stage);
+
+/* Token ids that came over a network: the template's tokens are found by their places, and every id is compared with the model. pair_from: the position of
+ * the second text's first token, 0: none. RUNG_LIMIT, RUNG_INVALID: name the field. */
+rung_status rung_stage_take_ids(rung_stage *stage, const rung_model *model, const int32_t *ids, size_t count,
+                                size_t pair_from, rung_error *error) RUNG_WARN_UNUSED;
+
+typedef struct rung_visit {
+    const rung_cascade *cascade;
+    const rung_policy *policy;
+    uint32_t level; /* 1-based */
+    rung_request machine;
+    rung_level_answer did;
+    rung_job job;
+    /* Memory. */
+    double *workspace; /* the machine's, then the exit state's */
+    float *logits;     /* [2, num_classes] the model's order, the cascade's order */
+    float *importance; /* [tokens] */
+    size_t importance_capacity;
+    rung_word *words;
+    size_t words_capacity;
+    bool *keep;
+    size_t keep_capacity;
+} rung_visit;
+
+/* level: 1-based, whose model is open. Release with rung_visit_deinit. */
+rung_status rung_visit_init(rung_visit *visit, const rung_cascade *cascade, uint32_t level,
+                            rung_error *error) RUNG_WARN_UNUSED;
+void rung_visit_deinit(rung_visit *visit);
+
+/* A new request; then the caller may fill in the prior (machine.results) and feed RUNG_EVENT_START. */
+void rung_visit_begin(rung_visit *visit, const rung_policy *policy, uint32_t entry_level, uint64_t key);
+
+/* At RUNG_ACTION_COMPUTE: tokenizes where that is needed, counts words, and fills visit->job, which is then to be run with rung_visit_importance_layers. The
+ * stage stays untouched until the request has left this level. RUNG_INVALID, RUNG_LIMIT: the text's fault. */
+rung_status rung_visit_read(rung_visit *visit, rung_stage *stage, rung_error *error) RUNG_WARN_UNUSED;
+
+/* Of the layers of this level, how many give the importance that requests leaving it are pruned by; 0: none. */
+uint32_t rung_visit_importance_layers(const rung_cascade *cascade, const rung_policy *policy, uint32_t level);
+
+/* The job has been run: feeds RUNG_EVENT_LOCAL_DONE and returns the actions. */
+unsigned rung_visit_computed(rung_visit *visit, double now_s);
+
+/* At RUNG_ACTION_SEND: makes what the next level gets out of what came here, pruned when this level has read it, and appends the message to body.
+ * `to` borrows from `from` what is not pruned. */
+rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to, rung_buffer *body,
+                            rung_error *error) RUNG_WARN_UNUSED;
+
+/* Copies results of levels first .. last: the prior on the way up, the reply on the way down. As in the messages, probabilities travel
+ * as floats: in one process and over a network the answers are the same bits. */
+void rung_visit_copy_results(rung_request *to, const rung_request *from, uint32_t first, uint32_t last);
+
+/* text (a field of that name) is 1 .. 2^31 - 1 bytes of UTF-8. */
+rung_status rung_check_text(const char *field, const char *text, size_t bytes, rung_error *error) RUNG_WARN_UNUSED;
+
+/* The answer at the entry level: label, probabilities and what each of did[0 .. num_levels) did; a level that found something has its result of
+ * `machine` added. *block owns the memory: free() it. */
+rung_status rung_answer_make(const rung_cascade *cascade, const rung_request *machine, const rung_level_answer *did,
+                             size_t num_levels, double latency_ms, rung_answer *answer, void **block,
+                             rung_error *error) RUNG_WARN_UNUSED;
+
+#endif
