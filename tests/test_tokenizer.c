@@ -363,6 +363,40 @@ static void filter_keeps_chosen_tokens(void **state)
     rung_tokenizer_free(tokenizer);
 }
 
+/* Ids alone bring back what the template decides. */
+static void ids_become_the_encoding_again(void **state)
+{
+    (void)state;
+    rung_tokenizer *tokenizer = load_variant(NULL);
+    rung_encoding from = {0};
+    rung_encoding to = {0};
+    rung_error error;
+    const rung_text pair = {"it is", 5};
+    for (unsigned texts = 1; texts <= 2; texts++) {
+        const rung_text text = {"the film", 8};
+        assert_int_equal(rung_tokenize(tokenizer, text, texts == 2 ? &pair : NULL, 100, &from, &error), RUNG_OK);
+        size_t pair_from = texts == 2 ? 4 : 0;
+        assert_int_equal(rung_encoding_from_ids(tokenizer, from.ids, from.length, pair_from, &to, &error), RUNG_OK);
+        assert_int_equal(to.length, from.length);
+        assert_memory_equal(to.ids, from.ids, from.length * sizeof *to.ids);
+        assert_memory_equal(to.type_ids, from.type_ids, from.length);
+        assert_memory_equal(to.special, from.special, from.length);
+        assert_memory_equal(to.sequence, from.sequence, from.length);
+    }
+    int32_t wrong[7];
+    memcpy(wrong, from.ids, sizeof wrong);
+    wrong[3] = wrong[1];
+    assert_int_equal(rung_encoding_from_ids(tokenizer, wrong, 7, 4, &to, &error), RUNG_INVALID);
+    assert_non_null(strstr(error.message, "token 3 is "));
+    assert_int_equal(rung_encoding_from_ids(tokenizer, from.ids, 7, 7, &to, &error), RUNG_INVALID);
+    assert_string_equal(error.message, "pair_from is 7: of 7 tokens the second text may begin at 2 to 6");
+    assert_int_equal(rung_encoding_from_ids(tokenizer, from.ids, 1, 0, &to, &error), RUNG_INVALID);
+    assert_string_equal(error.message, "1 tokens: the special tokens alone are 2");
+    rung_encoding_deinit(&from);
+    rung_encoding_deinit(&to);
+    rung_tokenizer_free(tokenizer);
+}
+
 /* Megabytes of what a careless tokenizer takes quadratic time for; the test's time limit is the assertion. */
 static void hostile_texts_take_linear_time(void **state)
 {
@@ -401,6 +435,7 @@ int main(void)
         cmocka_unit_test(reuse_keeps_the_arrays),
         cmocka_unit_test(hostile_texts_take_linear_time),
         cmocka_unit_test(filter_keeps_chosen_tokens),
+        cmocka_unit_test(ids_become_the_encoding_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -589,3 +589,61 @@ rung_status rung_encoding_filter(const rung_encoding *from, const bool *keep, ru
     to->truncated_tokens = 0;
     return RUNG_OK;
 }
+
+/* How many tokens each sequence of the template has when there are `count` in all and B begins at `pair_from`. */
+static rung_status place_sequences(const rung_template *template, size_t count, size_t pair_from, size_t length[2],
+                                   rung_error *error)
+{
+    size_t before_pair = 0; /* special tokens before B */
+    for (size_t i = 0; i < template->count && template->pieces[i].sequence == 0; i++) {
+        before_pair += template->pieces[i].id >= 0;
+    }
+    if (count < template->special_tokens) {
+        return rung_fail(error, RUNG_INVALID, "%zu tokens: the special tokens alone are %zu", count,
+                         template->special_tokens);
+    }
+    size_t words = count - template->special_tokens;
+    if (pair_from > 0 && (pair_from < before_pair || pair_from - before_pair > words)) {
+        return rung_fail(error, RUNG_INVALID, "pair_from is %zu: of %zu tokens the second text may begin at %zu to %zu",
+                         pair_from, count, before_pair, before_pair + words);
+    }
+    length[0] = pair_from > 0 ? pair_from - before_pair : words;
+    length[1] = words - length[0];
+    return RUNG_OK;
+}
+
+rung_status rung_encoding_from_ids(const rung_tokenizer *tokenizer, const int32_t *ids, size_t count, size_t pair_from,
+                                   rung_encoding *encoding, rung_error *error)
+{
+    const rung_template *template = pair_from == 0 ? &tokenizer->single : &tokenizer->pair;
+    size_t length[2];
+    rung_status status = place_sequences(template, count, pair_from, length, error);
+    size_t at = 0;
+    for (size_t i = 0; status == RUNG_OK && i < template->count; i++) {
+        const rung_template_piece *piece = &template->pieces[i];
+        if (piece->id >= 0 && ids[at] != piece->id) {
+            return rung_fail(error, RUNG_INVALID, "token %zu is %d: the template has %d there", at, ids[at], piece->id);
+        }
+        at += piece->id >= 0 ? 1 : length[piece->sequence];
+    }
+    status = status == RUNG_OK ? grow_encoding(encoding, count, error) : status;
+    if (status != RUNG_OK) {
+        return status;
+    }
+    at = 0;
+    for (size_t i = 0; i < template->count; i++) {
+        const rung_template_piece *piece = &template->pieces[i];
+        size_t end = at + (piece->id >= 0 ? 1 : length[piece->sequence]);
+        for (; at < end; at++) {
+            encoding->ids[at] = ids[at];
+            encoding->begin[at] = 0;
+            encoding->end[at] = 0;
+            encoding->type_ids[at] = piece->type_id;
+            encoding->special[at] = piece->id >= 0;
+            encoding->sequence[at] = piece->sequence;
+        }
+    }
+    encoding->length = count;
+    encoding->truncated_tokens = 0;
+    return RUNG_OK;
+}

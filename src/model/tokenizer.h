@@ -37,6 +37,12 @@ void rung_encoding_deinit(rung_encoding *encoding);
 rung_status rung_encoding_filter(const rung_encoding *from, const bool *keep /* [length] */, rung_encoding *to,
                                  rung_error *error) RUNG_WARN_UNUSED;
 
+/* Makes an encoding of ids that came without their text: the template's tokens are found by their places, and must be there. pair_from: the position of
+ * the second text's first token; 0: one text. begin and end are 0. RUNG_INVALID names the position and the id; ids are not compared with the
+ * vocabulary. The encoding is untouched on failure, except that RUNG_NO_MEMORY may leave it empty. */
+rung_status rung_encoding_from_ids(const rung_tokenizer *tokenizer, const int32_t *ids /* [count] */, size_t count,
+                                   size_t pair_from, rung_encoding *encoding, rung_error *error) RUNG_WARN_UNUSED;
+
 /* From the text of a tokenizer.json; `name` (a file) is used in messages. RUNG_FORMAT, RUNG_UNSUPPORTED (another model,
  * normaliser, pre-tokenizer or post-processor than BERT's, by name), RUNG_LIMIT, RUNG_NO_MEMORY. */
 rung_status rung_tokenizer_parse(const char *json, size_t json_bytes, const char *name, rung_tokenizer **tokenizer,
