@@ -22,6 +22,11 @@ static void charge(const rung_batch *batch, running *rows, double seconds)
     }
 }
 
+static bool is_cancelled(const rung_job *job)
+{
+    return job->cancelled != NULL && atomic_load_explicit(job->cancelled, memory_order_relaxed);
+}
+
 /* Fills the batch from jobs[*next] on and moves *next behind what was taken. */
 static void fill(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, size_t *next, running *rows)
 {
@@ -29,10 +34,14 @@ static void fill(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, size
     rows->count = 0;
     while (*next < num_jobs && rows->count < MAX_ROWS && rung_batch_fits(batch, jobs[*next]->num_tokens)) {
         rung_job *job = jobs[*next];
-        rung_batch_add(batch, job->ids, job->type_ids, job->num_tokens);
+        job->exit_layer = 0;
         job->compute_s = 0;
-        rows->jobs[rows->count++] = job;
         (*next)++;
+        if (is_cancelled(job)) {
+            continue;
+        }
+        rung_batch_add(batch, job->ids, job->type_ids, job->num_tokens);
+        rows->jobs[rows->count++] = job;
     }
 }
 
@@ -58,6 +67,11 @@ static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, uint32_t
         rung_job *job = rows->jobs[row];
         bool wanted = last || job->all_logits != NULL || job->exit.policy->rule != RUNG_EXIT_OFF;
         rows->keep[row] = true;
+        if (is_cancelled(job)) {
+            rows->keep[row] = false;
+            any_left = true;
+            continue;
+        }
         if (!wanted || !rung_model_has_exit(batch->model, layer)) {
             continue;
         }

@@ -6,15 +6,18 @@
 #include "cascade/exit.h"
 #include "model/encoder.h"
 
+#include <stdatomic.h>
+
 /* One tokenized request at one level. */
 typedef struct rung_job {
     /* In; arrays are [num_tokens] and live until the run is over. */
     const int32_t *ids;
     const uint8_t *type_ids;
     size_t num_tokens;
-    rung_exit_state exit; /* initialised by the caller */
+    rung_exit_state exit;         /* initialised by the caller */
+    const atomic_bool *cancelled; /* set by another thread: the job leaves after the layer that runs; NULL: never */
     /* Out. */
-    uint32_t exit_layer; /* 1-based */
+    uint32_t exit_layer; /* 1-based; 0: cancelled */
     float *logits;       /* [num_labels] of that exit */
     float *importance;   /* [num_tokens] Eq 9, or NULL when not wanted */
     float *all_logits;   /* [num_layers, num_labels] of every exit that ran, or NULL when not wanted */

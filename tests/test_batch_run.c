@@ -1,0 +1,101 @@
+/* test_batch_run.c: jobs that are cancelled leave the batch, and the others do not notice. */
+#include "model/random_model.h"
+#include "run/batch_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TOKENS 12
+#define JOBS 3
+
+typedef struct bench {
+    rung_model *model;
+    const rung_kernels *kernels;
+    rung_batch batch;
+    rung_level_calibration calibration;
+    double temperature[RUNG_MAX_LAYERS];
+    int32_t ids[TOKENS];
+    uint8_t types[TOKENS];
+    rung_job jobs[JOBS];
+    float logits[JOBS][8];
+    double workspace[JOBS][16];
+} bench;
+
+static const rung_model_config SHAPE = {
+    .num_layers = 3, .hidden_size = 32, .intermediate_size = 64, .num_heads = 2, .max_tokens = 16, .num_labels = 3};
+static const rung_exit_policy ALL_LAYERS = {.rule = RUNG_EXIT_OFF, .patience = 1, .first_layer = 1};
+
+static void open_bench(bench *b)
+{
+    rung_error error;
+    *b = (bench){0};
+    assert_int_equal(rung_model_random(&SHAPE, RUNG_PRECISION_INT8, 1, &b->model, &error), RUNG_OK);
+    assert_int_equal(rung_kernels_select(NULL, &b->kernels, &error), RUNG_OK);
+    assert_int_equal(rung_batch_init(&b->batch, b->model, b->kernels, b->model->config.max_tokens, JOBS, &error),
+                     RUNG_OK);
+    assert_true(b->model->config.num_labels <= 8);
+    b->calibration =
+        (rung_level_calibration){.num_exits = (uint32_t)b->model->config.num_layers, .temperature = b->temperature};
+    for (size_t l = 0; l < b->model->config.num_layers; l++) {
+        b->temperature[l] = 1;
+    }
+    for (int32_t i = 0; i < TOKENS; i++) {
+        b->ids[i] = 5 + 7 * i;
+    }
+}
+
+static void run(bench *b, const atomic_bool *cancelled)
+{
+    rung_job *jobs[JOBS];
+    for (size_t j = 0; j < JOBS; j++) {
+        b->jobs[j] = (rung_job){.ids = b->ids,
+                                .type_ids = b->types,
+                                .num_tokens = TOKENS - j,
+                                .logits = b->logits[j],
+                                .cancelled = cancelled != NULL ? &cancelled[j] : NULL};
+        rung_exit_init(&b->jobs[j].exit, &ALL_LAYERS, &b->calibration, (uint32_t)b->model->config.num_labels,
+                       b->workspace[j]);
+        jobs[j] = &b->jobs[j];
+    }
+    rung_batch_run(&b->batch, jobs, JOBS, 0);
+}
+
+static void cancelled_jobs_leave(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b);
+    run(&b, NULL);
+    float expected[JOBS][8];
+    memcpy(expected, b.logits, sizeof expected);
+    memset(b.logits, 0, sizeof b.logits);
+    const atomic_bool cancelled[JOBS] = {false, true, false};
+    run(&b, cancelled);
+    size_t bytes = b.model->config.num_labels * sizeof(float);
+    for (size_t j = 0; j < JOBS; j++) {
+        assert_int_equal(b.jobs[j].exit_layer, j == 1 ? 0 : b.model->config.num_layers);
+        if (j != 1) {
+            assert_memory_equal(b.logits[j], expected[j], bytes);
+        }
+    }
+    const atomic_bool all[JOBS] = {true, true, true};
+    run(&b, all);
+    for (size_t j = 0; j < JOBS; j++) {
+        assert_int_equal(b.jobs[j].exit_layer, 0);
+        assert_true(b.jobs[j].compute_s == 0);
+    }
+    rung_batch_deinit(&b.batch);
+    rung_model_close(b.model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(cancelled_jobs_leave)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
