@@ -182,22 +182,44 @@ static bool write_all(int fd, const uint8_t *data, size_t size)
     return true;
 }
 
-rung_status rung_write_file(const char *path, const void *data, size_t size, rung_error *error)
+/* A new file beside path; *name (to deinit) is its name. */
+static rung_status open_temporary(const char *path, rung_buffer *name, int *fd, rung_error *error)
 {
     struct stat old;
     if (stat(path, &old) == 0 && !S_ISREG(old.st_mode)) { /* a rename would replace a device, too */
         return rung_fail(error, RUNG_INVALID, "%s: is not a regular file and is not replaced", path);
     }
-    rung_buffer name = {0};
-    rung_buffer_format(&name, "%s.XXXXXX", path);
-    rung_status status = rung_buffer_check(&name, path, error);
-    if (status != RUNG_OK) {
-        return status;
+    rung_buffer_format(name, "%s.XXXXXX", path);
+    rung_status status = rung_buffer_check(name, path, error);
+    if (status == RUNG_OK) {
+        *fd = mkostemp(name->data, O_CLOEXEC);
+        status = *fd < 0 ? fail_errno(error, path, "create a temporary file beside it") : RUNG_OK;
     }
-    int fd = mkostemp(name.data, O_CLOEXEC);
-    if (fd < 0) {
-        status = fail_errno(error, path, "create a temporary file beside it");
+    if (status != RUNG_OK) {
+        rung_buffer_deinit(name);
+    }
+    return status;
+}
+
+rung_status rung_check_writable(const char *path, rung_error *error)
+{
+    rung_buffer name = {0};
+    int fd = -1;
+    rung_status status = open_temporary(path, &name, &fd, error);
+    if (status == RUNG_OK) {
+        close(fd);
+        unlink(name.data);
         rung_buffer_deinit(&name);
+    }
+    return status;
+}
+
+rung_status rung_write_file(const char *path, const void *data, size_t size, rung_error *error)
+{
+    rung_buffer name = {0};
+    int fd = -1;
+    rung_status status = open_temporary(path, &name, &fd, error);
+    if (status != RUNG_OK) {
         return status;
     }
     bool written = write_all(fd, data, size) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;

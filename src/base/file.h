@@ -22,6 +22,9 @@ rung_status rung_read_file(const char *path, size_t max_bytes, char **text, size
  * regular file is refused. */
 rung_status rung_write_file(const char *path, const void *data, size_t size, rung_error *error) RUNG_WARN_UNUSED;
 
+/* rung_write_file could write there: found out before work whose result would be lost. Leaves nothing behind. */
+rung_status rung_check_writable(const char *path, rung_error *error) RUNG_WARN_UNUSED;
+
 /* directory + "/" + name; name alone when it is absolute or directory is NULL or empty. Release with free(). */
 char *rung_path_join(const char *directory, const char *name, rung_error *error) RUNG_WARN_UNUSED;
 

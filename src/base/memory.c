@@ -3,8 +3,10 @@
 
 #include "base/checked.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void *rung_alloc(size_t count, size_t size, const char *what, rung_error *error)
 {
@@ -73,4 +75,16 @@ char *rung_copy_text(const char *text, size_t bytes, const char *what, rung_erro
         memcpy(copy, text, bytes);
     }
     return copy;
+}
+
+size_t rung_resident_bytes(void)
+{
+    char text[128] = "";
+    FILE *file = fopen("/proc/self/statm", "re"); /* pages: all of them, then those in memory */
+    if (file == NULL) {
+        return 0;
+    }
+    char *resident = fgets(text, sizeof text, file) != NULL ? strchr(text, ' ') : NULL;
+    fclose(file);
+    return resident != NULL ? (size_t)strtoul(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }

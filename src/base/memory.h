@@ -22,4 +22,7 @@ rung_status rung_grow(void **items, size_t *capacity, size_t needed, size_t size
 /* A copy of text[0..bytes) with a NUL after it. */
 char *rung_copy_text(const char *text, size_t bytes, const char *what, rung_error *error) RUNG_WARN_UNUSED;
 
+/* Bytes of this process that lie in memory; 0 where the system does not say. */
+size_t rung_resident_bytes(void);
+
 #endif
