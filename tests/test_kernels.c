@@ -309,9 +309,9 @@ typedef struct linear_case {
 } linear_case;
 
 static const linear_case linear_cases[] = {
-    {1, 1, 1},    {2, 3, 2},     {3, 2, 5},     {4, 64, 6},      {5, 16, 7},    {7, 17, 8},    {26, 33, 9},
-    {63, 48, 11}, {64, 49, 12},  {65, 63, 13},  {100, 65, 14},   {312, 312, 1}, {312, 26, 17}, {257, 129, 25},
-    {384, 2, 1},  {600, 191, 3}, {33, 1000, 4}, {1200, 312, 50}, {520, 70, 97},
+    {1, 1, 1},    {2, 3, 2},     {3, 2, 5},     {4, 64, 6},      {5, 16, 7},    {7, 17, 8},     {26, 33, 9},
+    {63, 48, 11}, {64, 49, 12},  {65, 63, 13},  {100, 65, 14},   {312, 312, 1}, {312, 26, 17},  {257, 129, 25},
+    {384, 2, 1},  {600, 191, 3}, {33, 1000, 4}, {1200, 312, 50}, {520, 70, 97}, {130, 90, 140},
 };
 
 /* y has 5 floats more than out_features a row; they and y's end must stay as they were. */
@@ -381,6 +381,33 @@ static void test_linear_s8(void **state)
                             (rung_epilogue)epilogue);
         }
     }
+}
+
+/* Every product as large as it gets, with weights of -128 too, which a file may hold: nothing saturates. */
+static void test_largest_products(void **state)
+{
+    (void)state;
+    enum { IN = 900, OUT = 2 };
+    int8_t *weights;
+    rung_linear_s8 w = random_linear_s8(&(rung_prng){9}, IN, OUT, &weights);
+    float x[IN];
+    rung_q8 q = take_q8(1, IN);
+    for (size_t i = 0; i < IN; i++) {
+        weights[i] = -128;
+        weights[IN + i] = 127;
+        x[i] = 1.0f;
+    }
+    rung_pack_s8(weights, IN, OUT, (int8_t *)(uintptr_t)w.panels, (int32_t *)(uintptr_t)w.column_sums);
+    for (size_t t = 0; rung_kernels_at(t) != NULL; t++) {
+        float y[OUT];
+        rung_kernels_at(t)->quantize_rows(x, IN, 1, IN, q);
+        rung_kernels_at(t)->linear_s8(&w, q, 1, RUNG_EPILOGUE_NONE, NULL, y, OUT);
+        assert_true(y[0] == fmaf(-128 * 127 * IN, q.scales[0] * w.scales[0], w.bias[0]));
+        assert_true(y[1] == fmaf(127 * 127 * IN, q.scales[0] * w.scales[1], w.bias[1]));
+    }
+    free(weights);
+    free_q8(q);
+    free_linear_s8(w);
 }
 
 static void check_linear_f32(linear_case shape, values_kind kind, rung_epilogue epilogue)
@@ -756,11 +783,17 @@ static void test_peaks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_select),     cmocka_unit_test(test_pack),
-        cmocka_unit_test(test_quantize),   cmocka_unit_test(test_linear_s8),
-        cmocka_unit_test(test_linear_f32), cmocka_unit_test(test_rows_are_independent),
-        cmocka_unit_test(test_layer_norm), cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_vector_functions),
+        cmocka_unit_test(test_select),
+        cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_quantize),
+        cmocka_unit_test(test_linear_s8),
+        cmocka_unit_test(test_largest_products),
+        cmocka_unit_test(test_linear_f32),
+        cmocka_unit_test(test_rows_are_independent),
+        cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_vector_functions),
         cmocka_unit_test(test_peaks),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);

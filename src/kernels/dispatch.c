@@ -17,7 +17,7 @@ static const char *missing_for_ref(void)
 }
 
 #if defined(__x86_64__)
-static const char *missing_for_x86_64_v3(void)
+static const char *missing_for_avx2(void)
 {
     if (!__builtin_cpu_supports("avx2")) {
         return "AVX2";
@@ -53,7 +53,8 @@ static const char *missing_for_avx512vnni(void)
 static const table_entry tables[] = {
     {&rung_kernels_ref, missing_for_ref},
 #if defined(__x86_64__)
-    {&rung_kernels_x86_64_v3, missing_for_x86_64_v3},
+    {&rung_kernels_x86_64_v3, missing_for_avx2},
+    {&rung_kernels_avx2, missing_for_avx2},
     {&rung_kernels_avx512vnni, missing_for_avx512vnni},
 #endif
 };

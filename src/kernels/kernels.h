@@ -81,7 +81,7 @@ typedef struct rung_attention {
 } rung_attention;
 
 typedef struct rung_kernels {
-    const char *name; /* "ref", "x86-64-v3", "avx512vnni", ... */
+    const char *name; /* "ref", "x86-64-v3", "avx2", "avx512vnni", ... */
 
     /* x [m][x_stride] floats -> rows of out. */
     void (*quantize_rows)(const float *x, size_t x_stride, size_t m, size_t k, rung_q8 out);
