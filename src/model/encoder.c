@@ -98,6 +98,7 @@ rung_status rung_batch_init(rung_batch *batch, const rung_model *model, const ru
     if (made.memory == NULL) {
         return RUNG_NO_MEMORY;
     }
+    made.memory_bytes = measure.used_bytes;
     layout real = {.base = made.memory};
     lay_out(&made, &real);
     *batch = made;

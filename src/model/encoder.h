@@ -26,6 +26,7 @@ typedef struct rung_batch {
     void *attention_scratch;
     float *pooled; /* [hidden] */
     uint8_t *memory;
+    size_t memory_bytes;
 } rung_batch;
 
 /* Allocates for sequences of up to model->config.max_tokens tokens each and max_tokens in all. */

@@ -33,12 +33,13 @@ const char *rung_json_quote(const char *text, size_t bytes, char out[RUNG_JSON_Q
 
 json_t *rung_json_parse(const char *text, size_t bytes, const char *name, rung_error *error)
 {
-    json_error_t json_error;
+    json_error_t json_error = {.line = -1};
     json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &json_error);
     if (root != NULL) {
         return root;
     }
-    if (json_error_code(&json_error) == json_error_out_of_memory) {
+    bool says_why = json_error.text[0] != '\0'; /* without memory it mostly says nothing */
+    if (!says_why || json_error_code(&json_error) == json_error_out_of_memory) {
         rung_fail_memory(error, name, bytes);
         return NULL;
     }

@@ -1,5 +1,5 @@
 /* load_hf.c: a model from a Hugging Face directory: config.json, tokenizer_config.json, tokenizer.json,
- * model.safetensors with the names of BertForSequenceClassification, and beside them exits.safetensors. In int8 the
+ * model.safetensors with the names of BertForSequenceClassification or BertModel, and beside them exits.safetensors. In int8 the
  * weights are quantised in memory as `rung quantize` does, so that the directory and its packed file answer alike.
  * Called by rung_model_open. Source of the names: Hugging Face transformers, modeling_bert.py and its TensorFlow
  * predecessor (gamma, beta). */
@@ -339,15 +339,20 @@ static rung_status load_embeddings(const hf_weights *weights, rung_error *error)
     return load_norm(weights, name, &model->embedding_norm_gamma, &model->embedding_norm_beta, error);
 }
 
+/* A plain encoder has none; its pooler, if any, was made for something else. */
 static rung_status load_classifier(const hf_weights *weights, rung_error *error)
 {
     rung_model *model = weights->model;
-    if (rung_safetensors_find(weights->file, "classifier.weight") == NULL) {
-        return rung_fail(
-            error, RUNG_UNSUPPORTED,
-            "%s: tensor \"classifier.weight\" is missing: a plain encoder has no classification head, and fitting "
-            "one is not there yet; fine-tune it as a classifier first",
-            rung_safetensors_path(weights->file));
+    bool there = rung_safetensors_find(weights->file, "classifier.weight") != NULL;
+    rung_model_settle_labels(model, there);
+    if (model->config.num_labels == 0) {
+        return RUNG_OK;
+    }
+    if (!there) {
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "%s: tensor \"classifier.weight\" is missing, but config.json is a classifier's: for a plain "
+                         "encoder it says \"architectures\": [\"BertModel\"]",
+                         rung_safetensors_path(weights->file));
     }
     char weight[RUNG_TENSOR_NAME_BYTES];
     char bias[RUNG_TENSOR_NAME_BYTES];
@@ -389,6 +394,12 @@ static rung_status check_exit_names(const rung_model *model, const rung_safetens
 
 static rung_status load_exits(rung_model *model, const rung_safetensors *file, rung_error *error)
 {
+    if (model->config.num_labels == 0) {
+        return rung_fail(error, RUNG_MISMATCH,
+                         "%s: heads of a classifier beside a plain encoder, which has no labels: remove the file, or "
+                         "state the labels in config.json",
+                         rung_safetensors_path(file));
+    }
     rung_status status = check_exit_names(model, file, error);
     for (size_t layer = 0; layer + 1 < model->config.num_layers && status == RUNG_OK; layer++) {
         char weight[RUNG_TENSOR_NAME_BYTES];

@@ -383,11 +383,12 @@ rung_status rung_model_load_packed(rung_model *model, rung_error *error)
     for (size_t i = 0; i < model->config.num_layers && status == RUNG_OK; i++) {
         status = load_layer(model, i, error);
     }
-    if (status == RUNG_OK) {
+    rung_model_settle_labels(model, rung_safetensors_find(model->file, "classifier.weight") != NULL);
+    if (status == RUNG_OK && model->config.num_labels > 0) {
         status = load_pooler(model, error);
-    }
-    if (status == RUNG_OK) {
-        status = load_exits(model, error);
+        if (status == RUNG_OK) {
+            status = load_exits(model, error);
+        }
     }
     if (status == RUNG_OK) {
         hash_header(model);

@@ -41,7 +41,8 @@ typedef struct rung_model_config {
     size_t max_positions;
     size_t type_vocab_size;
     size_t vocab_size;
-    size_t num_labels;
+    size_t num_labels;   /* 0: a plain encoder, which has no labels and no exits yet */
+    bool labels_assumed; /* the file states no labels: two, as transformers does, unless there is no classifier */
     float layer_norm_eps;
     rung_epilogue activation; /* RUNG_EPILOGUE_GELU or RUNG_EPILOGUE_RELU */
     rung_task task;
@@ -98,7 +99,7 @@ typedef struct rung_model {
     char *path;                       /* as the user named it */
     char hash[RUNG_SHA256_HEX_BYTES]; /* of the files that decide its answers */
     rung_tokenizer *tokenizer;
-    char **labels; /* [num_labels] in order of id */
+    char **labels; /* [num_labels] in order of id; NULL for a plain encoder */
     rung_word_embedding word_embedding;
     const float *position_embedding; /* [max_positions, hidden] */
     const float *type_embedding;     /* [type_vocab_size, hidden] */
@@ -113,7 +114,7 @@ typedef struct rung_model {
     size_t owned_capacity;
 } rung_model;
 
-/* Opens a Hugging Face directory (either precision: int8 quantises in memory) or a packed file (int8 only; fp32 is
+/* Opens a Hugging Face directory of a classifier or a plain encoder (either precision: int8 quantises in memory) or a packed file (int8 only; fp32 is
  * refused). Checks all that the file says against the limits above. */
 rung_status rung_model_open(const char *path, rung_precision precision, rung_model **model,
                             rung_error *error) RUNG_WARN_UNUSED;
@@ -137,6 +138,13 @@ rung_status rung_model_quantize(const char *directory, const rung_quantize_optio
 
 /* Bytes that the model's weights take in memory: the mapped file of a packed model, the packed panels and embeddings of a directory. */
 size_t rung_model_memory_bytes(const rung_model *model);
+
+/* Gives the model heads, copied, each on the [CLS] state itself: heads [num_layers], finite. With `labels` (2 to RUNG_MAX_LABELS names, each once) they are
+ * for a new task and replace the model's own labels and exits: a layer whose weight is NULL has none, and the last has one. Without (NULL, num_labels
+ * that of the model) they join the model's own: a layer whose weight is NULL stays as it is. Only before the model is shared; its hash stays that of
+ * its files. */
+rung_status rung_model_set_heads(rung_model *model, const char *const *labels, size_t num_labels,
+                                 const rung_exit_head *heads, rung_error *error) RUNG_WARN_UNUSED;
 
 /* True when a head follows layer `layer` (0-based). */
 bool rung_model_has_exit(const rung_model *model, size_t layer);

@@ -195,9 +195,14 @@ static rung_status check_model_type(const json_source *source, rung_error *error
                      "%s: \"model_type\" is \"%.60s\", which rung does not know; it runs \"bert\"", source->name, type);
 }
 
-static rung_status check_architectures(const json_source *source, rung_error *error)
+/* "architectures" says what the weights are for: *plain for an encoder without a classifier for whole texts. Without the field they are taken for
+ * a classifier's. */
+static rung_status parse_architectures(const json_source *source, bool *plain, rung_error *error)
 {
+    static const char *const encoders[] = {"BertModel", "BertForMaskedLM", "BertForPreTraining",
+                                           "BertForNextSentencePrediction", NULL};
     const json_t *list = get(source, "architectures");
+    *plain = false;
     if (list == NULL) {
         return RUNG_OK;
     }
@@ -205,6 +210,7 @@ static rung_status check_architectures(const json_source *source, rung_error *er
         return fail_type(source, "architectures", "an array of strings", list, error);
     }
     const char *last = NULL;
+    bool encoder = false;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
         if (!json_is_string(item)) {
@@ -214,15 +220,16 @@ static rung_status check_architectures(const json_source *source, rung_error *er
         if (strcmp(last, "BertForSequenceClassification") == 0) {
             return RUNG_OK;
         }
+        encoder = encoder || is_listed(last, encoders);
     }
-    if (last == NULL) {
+    if (last == NULL || encoder) {
+        *plain = encoder;
         return RUNG_OK;
     }
-    return rung_fail(
-        error, RUNG_UNSUPPORTED,
-        "%s: \"architectures\" is \"%.60s\", wanted \"BertForSequenceClassification\": a plain encoder has no "
-        "classification head, and fitting one is not there yet; fine-tune it as a classifier first",
-        source->name, last);
+    return rung_fail(error, RUNG_UNSUPPORTED,
+                     "%s: \"architectures\" is \"%.60s\", wanted \"BertForSequenceClassification\" or a plain encoder, "
+                     "\"BertModel\"",
+                     source->name, last);
 }
 
 /* Fields that change what the layers compute and that rung has no code for. */
@@ -346,11 +353,19 @@ static rung_status parse_task(const json_source *source, rung_model_config *conf
     return RUNG_OK;
 }
 
-/* Sets num_labels from id2label, else from num_labels, else 2 as transformers does. */
+/* Sets num_labels from id2label, else from num_labels, else 2 as transformers does; 0 for a plain encoder, whatever else is stated. */
 static rung_status parse_num_labels(const json_source *source, rung_model_config *config, rung_error *error)
 {
     const json_t *id2label = get(source, "id2label");
+    bool plain = false;
+    rung_status status = parse_architectures(source, &plain, error);
+    if (status != RUNG_OK || plain) {
+        config->num_labels = 0;
+        return status;
+    }
     if (id2label == NULL) {
+        config->labels_assumed =
+            get(source, "num_labels") == NULL && json_array_size(get(source, "architectures")) == 0;
         return get_size(source, "num_labels", 1, RUNG_MAX_LABELS, 2, &config->num_labels, error);
     }
     if (!json_is_object(id2label)) {
@@ -365,7 +380,7 @@ static rung_status parse_num_labels(const json_source *source, rung_model_config
                          count, RUNG_MAX_LABELS);
     }
     size_t stated;
-    rung_status status = get_size(source, "num_labels", 1, RUNG_MAX_LABELS, count, &stated, error);
+    status = get_size(source, "num_labels", 1, RUNG_MAX_LABELS, count, &stated, error);
     if (status == RUNG_OK && stated != count) {
         return rung_fail(error, RUNG_MISMATCH, "%s: \"num_labels\" is %zu, but \"id2label\" has %zu labels",
                          source->name, stated, count);
@@ -463,7 +478,7 @@ rung_status rung_model_config_parse(const char *text, size_t bytes, const char *
     }
     json_source source = {.name = name, .root = root};
     rung_model_config parsed = {0};
-    static const config_check checks[] = {check_model_type, check_architectures, check_variants};
+    static const config_check checks[] = {check_model_type, check_variants};
     static const config_parser parsers[] = {parse_shape, parse_activation, parse_layer_norm_eps, parse_num_labels,
                                             parse_task};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && status == RUNG_OK; i++) {
@@ -472,7 +487,7 @@ rung_status rung_model_config_parse(const char *text, size_t bytes, const char *
     for (size_t i = 0; i < sizeof parsers / sizeof parsers[0] && status == RUNG_OK; i++) {
         status = parsers[i](&source, &parsed, error);
     }
-    if (status == RUNG_OK) {
+    if (status == RUNG_OK && parsed.num_labels > 0) {
         status = parse_labels(&source, parsed.num_labels, labels, error);
     }
     if (status == RUNG_OK) {

@@ -43,6 +43,9 @@ void *rung_model_alloc(rung_model *model, size_t count, size_t size, const char 
 rung_status rung_model_describe(rung_model *model, const rung_named_text *config,
                                 const rung_named_text *tokenizer_config, rung_error *error) RUNG_WARN_UNUSED;
 
+/* Once the tensors are known: a configuration that states no labels is a plain encoder's when there is no classifier. */
+void rung_model_settle_labels(rung_model *model, bool has_classifier);
+
 /* Parses the tokenizer and checks that its ids and type ids fit the embedding that the configuration states. */
 rung_status rung_model_set_tokenizer(rung_model *model, const rung_named_text *tokenizer,
                                      rung_error *error) RUNG_WARN_UNUSED;

@@ -240,6 +240,9 @@ static rung_status add_all(tensor_list *list, const rung_quantize_options *optio
     for (size_t i = 0; i < list->model->config.num_layers; i++) {
         add_layer(list, i);
     }
+    if (list->model->config.num_labels == 0) {
+        return RUNG_OK; /* a plain encoder */
+    }
     status = add_pooler(list, error);
     if (status == RUNG_OK) {
         add_exits(list);
