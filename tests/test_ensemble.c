@@ -71,7 +71,7 @@ static void properties(void **state)
         }
         visited[rung_prng_below(&prng, num_levels)] = true;
         double weights[RUNG_MAX_LEVELS];
-        rung_ensemble_weights((rung_weights)rung_prng_below(&prng, 2), &calibration, visited, weights);
+        rung_ensemble_weights((rung_weights)rung_prng_below(&prng, 3), &calibration, visited, weights);
         double sum = 0;
         for (uint32_t l = 0; l < num_levels; l++) {
             assert_true(weights[l] >= 0 && (visited[l] || weights[l] == 0));
@@ -90,6 +90,72 @@ static void properties(void **state)
             }
             assert_true(pooled[c] >= low - 1e-15 && pooled[c] <= high + 1e-15); /* never outside what the levels say */
             sum += pooled[c];
+        }
+        assert_true(fabs(sum - 1) <= 1e-14);
+    }
+}
+
+static void fitted_sets_and_others(void **state)
+{
+    (void)state;
+    rung_calibration calibration = {.num_levels = 2, .num_classes = 3, .level = {{.accuracy = 0.8}, {.accuracy = 0.8}}};
+    rung_pool pools[4];
+    for (size_t set = 0; set < 4; set++) {
+        pools[set] = (rung_pool){.accuracy_temperature = 3, .fitted_temperature = 4};
+    }
+    pools[3] = (rung_pool){.accuracy_temperature = 0.5, .fitted_temperature = 2, .fitted_weight = {0.1, 0.9}};
+    static const bool both[2] = {true, true};
+    static const bool one[2] = {false, true};
+    double weights[2];
+    rung_ensemble_weights(RUNG_WEIGHTS_FITTED, &calibration, both, weights); /* no pools at all */
+    assert_true(weights[0] == 0.5 && weights[1] == 0.5);
+    assert_true(rung_ensemble_temperature(RUNG_WEIGHTS_FITTED, &calibration, both) == 1);
+    calibration.pools = pools;
+    rung_ensemble_weights(RUNG_WEIGHTS_FITTED, &calibration, both, weights);
+    assert_true(weights[0] == 0.1 && weights[1] == 0.9);
+    rung_ensemble_weights(RUNG_WEIGHTS_ACCURACY, &calibration, both, weights);
+    assert_true(weights[0] == 0.5);
+    assert_true(rung_ensemble_temperature(RUNG_WEIGHTS_FITTED, &calibration, both) == 2);
+    assert_true(rung_ensemble_temperature(RUNG_WEIGHTS_ACCURACY, &calibration, both) == 0.5);
+    assert_true(rung_ensemble_temperature(RUNG_WEIGHTS_LAST, &calibration, both) == 1);
+    rung_ensemble_weights(RUNG_WEIGHTS_FITTED, &calibration, one, weights);
+    assert_true(weights[0] == 0 && weights[1] == 1);
+    assert_true(rung_ensemble_temperature(RUNG_WEIGHTS_FITTED, &calibration, one) == 1);
+}
+
+static void tempers(void **state)
+{
+    (void)state;
+    double p[3] = {0.64, 0.36, 0};
+    rung_ensemble_temper(2, 3, p); /* square roots: .8 and .6 of 1.4 */
+    assert_near("by hand", p[0], 4.0 / 7, 1e-15);
+    assert_near("by hand", p[1], 3.0 / 7, 1e-15);
+    assert_true(p[2] == 0);
+    double same[2] = {0.3, 0.7};
+    rung_ensemble_temper(1, 2, same);
+    assert_true(same[0] == 0.3 && same[1] == 0.7);
+    rung_prng prng = {9};
+    for (int round = 0; round < 2000; round++) {
+        double q[4];
+        double sum = 0;
+        for (size_t c = 0; c < 4; c++) {
+            q[c] = round % 10 == 0 && c == 3 ? 0 : rung_prng_uniform(&prng);
+            sum += q[c];
+        }
+        double tempered[4];
+        for (size_t c = 0; c < 4; c++) {
+            q[c] /= sum;
+            tempered[c] = q[c];
+        }
+        double temperature = 0.05 + 5 * rung_prng_uniform(&prng);
+        rung_ensemble_temper(temperature, 4, tempered);
+        sum = 0;
+        for (size_t c = 0; c < 4; c++) {
+            assert_true(tempered[c] >= 0 && tempered[c] <= 1);
+            sum += tempered[c];
+            for (size_t d = 0; d < 4; d++) {
+                assert_true(q[c] < q[d] || tempered[c] >= tempered[d] * (1 - 1e-12)); /* the order stays */
+            }
         }
         assert_true(fabs(sum - 1) <= 1e-14);
     }
@@ -139,10 +205,9 @@ static void golden_ensembles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_hand),
-        cmocka_unit_test(accuracy_of_zero),
-        cmocka_unit_test(properties),
-        cmocka_unit_test(golden_ensembles),
+        cmocka_unit_test(by_hand),    cmocka_unit_test(fitted_sets_and_others),
+        cmocka_unit_test(tempers),    cmocka_unit_test(accuracy_of_zero),
+        cmocka_unit_test(properties), cmocka_unit_test(golden_ensembles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

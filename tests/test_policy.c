@@ -1,5 +1,5 @@
 /* test_policy.c: the named policies and every range that rung_policy_check holds, each by its message. */
-#include "cascade/policy.h"
+#include "cascade/deferral.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,7 +16,7 @@ static rung_calibration make_calibration(void)
 {
     rung_calibration calibration = {.num_levels = 3, .num_classes = 2};
     for (int l = 0; l < 3; l++) {
-        calibration.level[l] = (rung_level_calibration){3, temperatures, 0.9};
+        calibration.level[l] = (rung_level_calibration){.num_exits = 3, .temperature = temperatures, .accuracy = 0.9};
     }
     return calibration;
 }
@@ -51,21 +51,25 @@ static void what_the_names_mean(void **state)
     rung_policy rung = get("rung", 3);
     assert_true(rung.offload.hard && rung.prune.enabled && rung.prune.alpha == 0.5);
     assert_true(rung.exit.rule == RUNG_EXIT_AGREE && rung.exit.tau == 0.02 && rung.exit.patience == 1);
-    assert_true(rung.exit.confidence == 0.9 && rung.exit.first_layer == 2 && rung.weights == RUNG_WEIGHTS_ACCURACY);
-    assert_true(!rung.pooled_decision && !rung.raw_ensemble && rung.first_compute_level == 1);
+    assert_true(rung.exit.confidence == 0.9 && rung.exit.first_layer == 2 && rung.weights == RUNG_WEIGHTS_FITTED);
+    assert_true(!rung.raw_ensemble && rung.first_compute_level == 1);
     rung_policy paper = get("paper", 3);
     assert_true(!paper.offload.hard && paper.offload.k == 10 && paper.offload.threshold[2] == 0.8);
     assert_true(paper.exit.rule == RUNG_EXIT_PAPER && paper.exit.tau == 1e-5 && paper.raw_ensemble);
     assert_true(paper.prune.alpha == 0.5 && !paper.pooled_decision && paper.weights == RUNG_WEIGHTS_ACCURACY);
     assert_false(paper.all_layer_importance);
+    assert_true(rung.pooled_decision && rung.defer == RUNG_DEFER_CONFIDENCE);
+    assert_true(paper.weights == RUNG_WEIGHTS_ACCURACY && !paper.pooled_decision);
     rung_policy tabi = get("tabi", 3);
     assert_true(tabi.exit.rule == RUNG_EXIT_OFF && tabi.exit.tau == 0 && tabi.all_layer_importance &&
                 tabi.raw_ensemble);
+    assert_true(tabi.weights == RUNG_WEIGHTS_ACCURACY && !tabi.pooled_decision);
     assert_true(!tabi.offload.hard && tabi.offload.k == 10 && tabi.offload.threshold[0] == 0.8 &&
                 tabi.prune.alpha == 0.5);
     rung_policy tangobert = get("tangobert", 3);
     assert_true(tangobert.offload.hard && !tangobert.prune.enabled && tangobert.weights == RUNG_WEIGHTS_LAST);
     assert_true(tangobert.exit.rule == RUNG_EXIT_OFF && tangobert.first_compute_level == 1);
+    assert_false(tangobert.pooled_decision);
     rung_policy single = get("single", 3);
     assert_true(single.first_compute_level == 3 && !single.prune.enabled && single.weights == RUNG_WEIGHTS_LAST);
     assert_true(single.exit.rule == RUNG_EXIT_OFF);
@@ -148,7 +152,10 @@ static void ranges_of_the_rest(void **state)
     rung_calibration calibration = make_calibration();
     rung_policy policy = get("rung", 3);
     policy.weights = (rung_weights)4;
-    refuse(&policy, &calibration, "policy.ensemble.weights is 4; it must be accuracy or last");
+    refuse(&policy, &calibration, "policy.ensemble.weights is 4; it must be accuracy, last or fitted");
+    policy = get("rung", 3);
+    policy.defer = (rung_defer)2;
+    refuse(&policy, &calibration, "policy.defer is 2; it must be confidence or learned");
     policy = get("rung", 3);
     policy.first_compute_level = 4;
     refuse(&policy, &calibration, "policy.first_compute_level is 4; it must be from 1 to 3");
@@ -178,8 +185,56 @@ static void ranges_of_the_calibration(void **state)
     refuse(&policy, &calibration,
            "calibration of level 2: the temperature of exit 2 is 0; it must be above 0 and finite");
     calibration = make_calibration();
+    calibration.level[2].shape = broken;
+    refuse(&policy, &calibration, "calibration of level 3: the shape of exit 2 is 0; it must be above 0 and finite");
+    calibration = make_calibration();
     calibration.level[0].accuracy = NAN;
     refuse(&policy, &calibration, "calibration of level 1: the accuracy is nan; it must be from 0 to 1");
+}
+
+static void ranges_of_the_pools(void **state)
+{
+    (void)state;
+    rung_policy policy = get("rung", 3);
+    rung_calibration calibration = make_calibration();
+    rung_pool pools[8];
+    for (size_t set = 0; set < 8; set++) {
+        pools[set] = (rung_pool){.accuracy_temperature = 1, .fitted_temperature = 1};
+    }
+    calibration.pools = pools;
+    assert_int_equal(rung_policy_check(&policy, &calibration, NULL), RUNG_OK); /* none was fitted */
+    pools[5] = (rung_pool){.accuracy_temperature = 2, .fitted_temperature = 0.5, .fitted_weight = {0.25, 0, 0.75}};
+    assert_int_equal(rung_policy_check(&policy, &calibration, NULL), RUNG_OK);
+    pools[5].fitted_weight[2] = 0.5;
+    refuse(&policy, &calibration, "calibration of pool 5: the weights add up to 0.75; they must to 1");
+    pools[5].fitted_weight[1] = 0.25;
+    refuse(&policy, &calibration,
+           "calibration of pool 5: the weight of level 2 is 0.25; it must be 0: it is not in this set");
+    pools[5].fitted_weight[1] = 0;
+    pools[5].fitted_weight[2] = NAN;
+    refuse(&policy, &calibration, "calibration of pool 5: the weight of level 3 is nan; it must be from 0 to 1");
+    pools[5].fitted_weight[2] = 0.75;
+    pools[6].accuracy_temperature = 0;
+    refuse(&policy, &calibration, "calibration of pool 6: the temperature is 0; it must be above 0 and finite");
+}
+
+static void learned_deferral_needs_what_was_learned(void **state)
+{
+    (void)state;
+    rung_policy policy = get("rung", 3);
+    rung_calibration calibration = make_calibration();
+    static const rung_deferral learned[3] = {{0}};
+    policy.defer = RUNG_DEFER_LEARNED;
+    calibration.level[0].deferral = learned;
+    refuse(&policy, &calibration,
+           "policy.defer is learned, but the calibration has no learned deferral for level 2; run rung fit, or use "
+           "confidence");
+    assert_int_equal(rung_policy_check(&policy, NULL, NULL), RUNG_OK);
+    calibration.level[1].deferral = learned; /* the top decides nothing */
+    assert_int_equal(rung_policy_check(&policy, &calibration, NULL), RUNG_OK);
+    calibration.level[0].deferral = NULL;
+    policy.first_compute_level = 2; /* level 1 only passes on */
+    assert_int_equal(rung_policy_check(&policy, &calibration, NULL), RUNG_OK);
 }
 
 static void layers_of_the_importance(void **state)
@@ -206,6 +261,8 @@ int main(void)
         cmocka_unit_test(ranges_of_prune_and_exit),
         cmocka_unit_test(ranges_of_the_rest),
         cmocka_unit_test(ranges_of_the_calibration),
+        cmocka_unit_test(ranges_of_the_pools),
+        cmocka_unit_test(learned_deferral_needs_what_was_learned),
         cmocka_unit_test(layers_of_the_importance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,16 +23,20 @@ typedef struct fixture {
     double workspace[(RUNG_MAX_LEVELS + 1) * NUM_CLASSES];
 } fixture;
 
-/* "rung" with t = .7 on three levels of accuracies .8, .9 and .95. */
+/* "rung" deciding on its own confidence with t = .7, on three levels of accuracies .8, .9 and .95 without fitted weights. */
 static void set_up(fixture *f, uint32_t level, uint32_t entry_level)
 {
     memset(f, 0, sizeof *f);
     assert_int_equal(rung_policy_defaults("rung", 3, &f->policy, NULL), RUNG_OK);
+    f->policy.pooled_decision = false;
     for (int l = 0; l < RUNG_MAX_LEVELS; l++) {
         f->policy.offload.threshold[l] = 0.7;
     }
-    f->calibration = (rung_calibration){
-        .num_levels = 3, .num_classes = NUM_CLASSES, .level = {{3, ones, 0.8}, {3, ones, 0.9}, {3, ones, 0.95}}};
+    f->calibration = (rung_calibration){.num_levels = 3,
+                                        .num_classes = NUM_CLASSES,
+                                        .level = {{.num_exits = 3, .temperature = ones, .accuracy = 0.8},
+                                                  {.num_exits = 3, .temperature = ones, .accuracy = 0.9},
+                                                  {.num_exits = 3, .temperature = ones, .accuracy = 0.95}}};
     rung_request_init(&f->request, &f->policy, &f->calibration, level, entry_level, 1, f->workspace);
 }
 
@@ -390,6 +394,53 @@ static void speculation(void **state)
     assert_true(f.request.score == 0.9 && f.request.degraded == RUNG_DEGRADED_DEADLINE);
 }
 
+/* What was fitted for the set of levels that answer weighs them and tempers the sum; each set has its own. */
+static void fitted_pools_answer_and_decide(void **state)
+{
+    (void)state;
+    fixture f;
+    rung_pool pools[8];
+    set_up(&f, 1, 1);
+    for (size_t set = 0; set < 8; set++) {
+        pools[set] = (rung_pool){.accuracy_temperature = 1, .fitted_temperature = 1};
+    }
+    pools[3] = (rung_pool){.accuracy_temperature = 1, .fitted_temperature = 0.5, .fitted_weight = {0.25, 0.75}};
+    f.calibration.pools = pools;
+    feed(&f, RUNG_EVENT_START, 0);
+    assert_int_equal(local_done(&f, p60, 1), RUNG_ACTION_SEND);
+    write_result(&f, 2, 0.8, 0.2);
+    assert_int_equal(feed(&f, RUNG_EVENT_UPSTREAM_REPLY, 2), RUNG_ACTION_ANSWER);
+    /* .25 * .4 + .75 * .8 = .7 and .3; squared and added up to 1: .49 / .58. */
+    assert_near("score", f.request.score, 0.49 / 0.58, 1e-8);
+    assert_true(f.request.results[0].weight == 0.25 && f.request.results[1].weight == 0.75);
+    /* At level 2 the pooled confidence decides; its own .8 would go up. */
+    for (int t = 0; t < 2; t++) {
+        set_up(&f, 2, 1);
+        f.calibration.pools = pools;
+        f.policy.pooled_decision = t == 1;
+        f.policy.offload.threshold[1] = 0.84;
+        write_result(&f, 1, 0.3, 0.7); /* .25 * .7 + .75 * .8 = .775: squared .600625 / .65125 = .922 */
+        feed(&f, RUNG_EVENT_START, 0);
+        assert_int_equal(local_done(&f, p80, 1), t == 1 ? RUNG_ACTION_ANSWER : RUNG_ACTION_SEND);
+    }
+    /* A set that was not fitted: by accuracy, without a temperature. Over raw softmax there is none either. */
+    set_up(&f, 1, 1);
+    f.calibration.pools = pools;
+    feed(&f, RUNG_EVENT_START, 0);
+    local_done(&f, p60, 1);
+    write_result(&f, 3, 0.9, 0.1);
+    feed(&f, RUNG_EVENT_UPSTREAM_REPLY, 2);
+    assert_near("score", f.request.score, (0.8 * 0.4 + 0.95 * 0.9) / 1.75, 1e-8);
+    set_up(&f, 1, 1);
+    f.calibration.pools = pools;
+    f.policy.raw_ensemble = true;
+    feed(&f, RUNG_EVENT_START, 0);
+    local_done(&f, p60, 1);
+    write_result(&f, 2, 0.8, 0.2);
+    feed(&f, RUNG_EVENT_UPSTREAM_REPLY, 2);
+    assert_near("score", f.request.score, 0.7, 1e-8);
+}
+
 /* With the pooled decision too, what is already there from above has no part in deciding whether it is needed. */
 static void early_reply_does_not_decide(void **state)
 {
@@ -611,6 +662,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sure_answers_here),
         cmocka_unit_test(unsure_goes_up_and_pools),
+        cmocka_unit_test(fitted_pools_answer_and_decide),
         cmocka_unit_test(policies_decide_differently),
         cmocka_unit_test(upper_level_uses_the_prior),
         cmocka_unit_test(top_never_sends),

@@ -55,6 +55,45 @@ void rung_softmax_f64(const double *logits, size_t n, double temperature, double
     softmax_in_place(probabilities, n, temperature);
 }
 
+/* How far the greatest lies above the mean of the other classes that are not ruled out; 0 when there is no other. */
+static double spread_of(const float *logits, size_t n, double max)
+{
+    double sum = 0;
+    size_t others = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += isfinite(logits[i]) ? max - logits[i] : 0;
+        others += isfinite(logits[i]) ? 1 : 0;
+    }
+    return others > 1 ? sum / (double)(others - 1) : 0; /* the greatest itself adds 0 */
+}
+
+void rung_shape_logits(const float *logits, size_t n, double shape, double *out)
+{
+    double max = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        max = logits[i] > max ? logits[i] : max;
+    }
+    double spread = isfinite(max) ? spread_of(logits, n, max) : 0;
+    double factor = shape != 1 && spread > 0 ? rung_exp((shape - 1) * rung_log(spread)) : 1;
+    for (size_t i = 0; i < n; i++) {
+        double below = logits[i] - max; /* NaN stays NaN: callers reject it before */
+        out[i] = isfinite(below) ? below * factor : below;
+    }
+}
+
+void rung_calibrated_softmax(const rung_level_calibration *calibration, uint32_t exit_layer, const float *logits,
+                             size_t n, double *probabilities)
+{
+    double shape = calibration->shape != NULL ? calibration->shape[exit_layer - 1] : 1;
+    double temperature = calibration->temperature[exit_layer - 1];
+    if (shape == 1) {
+        rung_softmax(logits, n, temperature, probabilities);
+        return;
+    }
+    rung_shape_logits(logits, n, shape, probabilities);
+    softmax_in_place(probabilities, n, temperature);
+}
+
 uint32_t rung_argmax(const double *values, size_t n)
 {
     size_t best = 0;

@@ -46,7 +46,11 @@ static void count_exit(rung_exit_state *state, uint32_t layer, const float *logi
     state->previous = state->current;
     state->current = oldest;
     bool paper = state->policy->rule == RUNG_EXIT_PAPER;
-    rung_softmax(logits, state->num_classes, paper ? 1 : state->calibration->temperature[layer - 1], state->current);
+    if (paper) {
+        rung_softmax(logits, state->num_classes, 1, state->current);
+    } else {
+        rung_calibrated_softmax(state->calibration, layer, logits, state->num_classes, state->current);
+    }
     state->steps++;
     bool stable = state->steps >= 2 && (paper ? stable_paper(state) : stable_agree(state));
     state->count = stable ? state->count + 1 : 0;

@@ -35,7 +35,8 @@ static void fill_rung(rung_policy *policy)
         .offload = {.hard = true, .k = 10},
         .prune = {.enabled = true, .alpha = 0.5, .unit = RUNG_PRUNE_AUTO},
         .exit = {.rule = RUNG_EXIT_AGREE, .tau = 0.02, .patience = 1, .confidence = 0.9, .first_layer = 2},
-        .weights = RUNG_WEIGHTS_ACCURACY,
+        .weights = RUNG_WEIGHTS_FITTED,
+        .pooled_decision = true,
         .first_compute_level = 1,
     };
     set_thresholds(&policy->offload, DEFAULT_THRESHOLD);
@@ -50,6 +51,8 @@ static void fill_paper(rung_policy *policy)
     policy->exit.rule = RUNG_EXIT_PAPER;
     policy->exit.tau = 1e-5;
     policy->exit.first_layer = 2;
+    policy->weights = RUNG_WEIGHTS_ACCURACY;
+    policy->pooled_decision = false;
     policy->raw_ensemble = true;
 }
 
@@ -66,6 +69,7 @@ static void fill_tangobert(rung_policy *policy)
     policy->prune.enabled = false;
     policy->exit.rule = RUNG_EXIT_OFF;
     policy->weights = RUNG_WEIGHTS_LAST;
+    policy->pooled_decision = false;
 }
 
 rung_status rung_policy_defaults(const char *name, uint32_t num_levels, rung_policy *policy, rung_error *error)
@@ -161,9 +165,59 @@ static rung_status check_level(const rung_level_calibration *level, uint32_t num
                              number, e + 1, level->temperature[e]);
         }
     }
+    for (uint32_t e = 0; level->shape != NULL && e < level->num_exits; e++) {
+        if (!(level->shape[e] > 0 && isfinite(level->shape[e]))) {
+            return rung_fail(error, RUNG_INVALID,
+                             "calibration of level %u: the shape of exit %u is %g; it must be above 0 and finite",
+                             number, e + 1, level->shape[e]);
+        }
+    }
     if (!is_within(level->accuracy, 0, 1)) {
         return rung_fail(error, RUNG_INVALID, "calibration of level %u: the accuracy is %g; it must be from 0 to 1",
                          number, level->accuracy);
+    }
+    return RUNG_OK;
+}
+
+/* The fitted weights of a set add up to 1 over its levels, or are all 0. */
+static rung_status check_pool(const rung_pool *pool, size_t set, uint32_t num_levels, rung_error *error)
+{
+    const double temperatures[] = {pool->accuracy_temperature, pool->fitted_temperature};
+    for (size_t i = 0; i < 2; i++) {
+        if (!(temperatures[i] > 0 && isfinite(temperatures[i]))) {
+            return rung_fail(error, RUNG_INVALID,
+                             "calibration of pool %zu: the temperature is %g; it must be above 0 and finite", set,
+                             temperatures[i]);
+        }
+    }
+    double sum = 0;
+    for (uint32_t l = 0; l < num_levels; l++) {
+        double weight = pool->fitted_weight[l];
+        if (!is_within(weight, 0, (set >> l & 1) != 0 ? 1 : 0)) {
+            return rung_fail(error, RUNG_INVALID,
+                             "calibration of pool %zu: the weight of level %u is %g; it must be %s", set, l + 1, weight,
+                             (set >> l & 1) != 0 ? "from 0 to 1" : "0: it is not in this set");
+        }
+        sum += weight;
+    }
+    if (sum != 0 && fabs(sum - 1) > 1e-6) {
+        return rung_fail(error, RUNG_INVALID, "calibration of pool %zu: the weights add up to %g; they must to 1", set,
+                         sum);
+    }
+    return RUNG_OK;
+}
+
+/* A policy that defers as it learned has something to go by at every level that decides. */
+static rung_status check_deferral(const rung_policy *policy, const rung_calibration *calibration, rung_error *error)
+{
+    uint32_t first = policy->first_compute_level > 1 ? policy->first_compute_level : 1;
+    for (uint32_t l = first; policy->defer == RUNG_DEFER_LEARNED && l < calibration->num_levels; l++) {
+        if (calibration->level[l - 1].deferral == NULL) {
+            return rung_fail(error, RUNG_INVALID,
+                             "policy.defer is learned, but the calibration has no learned deferral for level %u; run "
+                             "rung fit, or use confidence",
+                             l);
+        }
     }
     return RUNG_OK;
 }
@@ -183,14 +237,25 @@ static rung_status check_calibration(const rung_calibration *calibration, rung_e
             return status;
         }
     }
+    for (size_t set = 1; calibration->pools != NULL && set >> calibration->num_levels == 0; set++) {
+        rung_status status = check_pool(&calibration->pools[set], set, calibration->num_levels, error);
+        if (status != RUNG_OK) {
+            return status;
+        }
+    }
     return RUNG_OK;
 }
 
 static rung_status check_rest(const rung_policy *policy, uint32_t num_levels, rung_error *error)
 {
-    if (policy->weights != RUNG_WEIGHTS_ACCURACY && policy->weights != RUNG_WEIGHTS_LAST) {
-        return rung_fail(error, RUNG_INVALID, "policy.ensemble.weights is %d; it must be accuracy or last",
+    if (policy->weights != RUNG_WEIGHTS_ACCURACY && policy->weights != RUNG_WEIGHTS_LAST &&
+        policy->weights != RUNG_WEIGHTS_FITTED) {
+        return rung_fail(error, RUNG_INVALID, "policy.ensemble.weights is %d; it must be accuracy, last or fitted",
                          (int)policy->weights);
+    }
+    if (policy->defer != RUNG_DEFER_CONFIDENCE && policy->defer != RUNG_DEFER_LEARNED) {
+        return rung_fail(error, RUNG_INVALID, "policy.defer is %d; it must be confidence or learned",
+                         (int)policy->defer);
     }
     if (policy->first_compute_level < 1 || policy->first_compute_level > num_levels) {
         return rung_fail(error, RUNG_INVALID, "policy.first_compute_level is %u; it must be from 1 to %u",
@@ -219,7 +284,7 @@ rung_status rung_policy_check(const rung_policy *policy, const rung_calibration 
     if (status == RUNG_OK) {
         status = check_rest(policy, num_levels, error);
     }
-    return status;
+    return status == RUNG_OK && calibration != NULL ? check_deferral(policy, calibration, error) : status;
 }
 
 uint32_t rung_policy_importance_layers(const rung_policy *policy, uint32_t num_layers)

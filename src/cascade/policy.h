@@ -42,7 +42,13 @@ typedef struct rung_prune_policy {
 typedef enum rung_weights {
     RUNG_WEIGHTS_ACCURACY, /* proportional to each level's accuracy, Eq 11-12 */
     RUNG_WEIGHTS_LAST,     /* the last level visited answers alone (tangobert, single) */
+    RUNG_WEIGHTS_FITTED,   /* of least negative log likelihood on the inputs that reach the set of levels visited */
 } rung_weights;
+
+typedef enum rung_defer {
+    RUNG_DEFER_CONFIDENCE,
+    RUNG_DEFER_LEARNED, /* 1 - q(x), q: what the next level would add (deferral.h) */
+} rung_defer;
 
 typedef struct rung_policy {
     char name[32];
@@ -51,6 +57,7 @@ typedef struct rung_policy {
     rung_prune_policy prune;
     rung_exit_policy exit;
     rung_weights weights;
+    rung_defer defer;             /* what the threshold is compared with */
     bool pooled_decision;         /* the pooled confidence decides, else the level's own */
     bool raw_ensemble;            /* Eq 11 on the softmax without temperature (paper, tabi) */
     uint32_t first_compute_level; /* levels below it only pass the full text on; 1: all compute */
@@ -59,15 +66,26 @@ typedef struct rung_policy {
 
 /* What was learned for one level. Arrays are lent and outlive every request. */
 typedef struct rung_level_calibration {
-    uint32_t num_exits;        /* = layers of the model; exit e is the one after layer e, e = 1..num_exits */
-    const double *temperature; /* [num_exits], T of Eq 6 */
-    double accuracy;           /* of the last exit on calibration data, in [0, 1] */
+    uint32_t num_exits;                   /* = layers of the model; exit e is the one after layer e, e = 1..num_exits */
+    const double *temperature;            /* [num_exits], T of Eq 6 */
+    const double *shape;                  /* [num_exits] of the logits (rung_shape_logits); NULL: 1 everywhere */
+    double accuracy;                      /* of the last exit on calibration data, in [0, 1] */
+    const struct rung_deferral *deferral; /* [num_exits] learned deferral by exit; NULL: none was fitted */
 } rung_level_calibration;
+
+/* What was learned for one set of levels: how to add up their results (Eq 11-12), and the temperature of the sum, since a pool of calibrated
+ * models is not calibrated. Sets that were not fitted have the temperatures 1 and weights of 0. */
+typedef struct rung_pool {
+    double accuracy_temperature;           /* of the pool with weights by accuracy */
+    double fitted_temperature;             /* of the pool with the weights below */
+    double fitted_weight[RUNG_MAX_LEVELS]; /* by level - 1, adding up to 1 over the set; all 0: not fitted */
+} rung_pool;
 
 typedef struct rung_calibration {
     uint32_t num_levels;
     uint32_t num_classes;
     rung_level_calibration level[RUNG_MAX_LEVELS];
+    const rung_pool *pools; /* [1 << num_levels] by set of levels: bit l is level l + 1; NULL: none was fitted */
 } rung_calibration;
 
 /* Fills *policy with the defaults of "rung", "paper", "tabi", "tangobert" or "single" (first_compute_level = num_levels: always the top).

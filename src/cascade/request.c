@@ -93,7 +93,7 @@ static bool take_local(rung_request *request, const rung_event *event)
     own->visited = true;
     own->exit_layer = event->exit_layer;
     own->num_layers = event->num_layers;
-    rung_softmax(event->logits, n, calibration->temperature[event->exit_layer - 1], own->probabilities);
+    rung_calibrated_softmax(calibration, event->exit_layer, event->logits, n, own->probabilities);
     /* As a float, since it travels as one: whoever reads it, here or over a network, sees the number that decided. */
     own->confidence = (float)own->probabilities[rung_argmax(own->probabilities, n)];
     if (request->policy->raw_ensemble) {
@@ -106,29 +106,32 @@ static bool take_local(rung_request *request, const rung_event *event)
 static void pool(rung_request *request, uint32_t highest, double weights[RUNG_MAX_LEVELS])
 {
     bool visited[RUNG_MAX_LEVELS] = {false};
-    const double *probabilities[RUNG_MAX_LEVELS];
+    const double *probabilities[RUNG_MAX_LEVELS] = {NULL};
     uint32_t num_levels = request->calibration->num_levels;
     for (uint32_t l = 0; l < num_levels; l++) {
         visited[l] = l < highest && request->results[l].visited;
         probabilities[l] = request->results[l].probabilities;
     }
-    rung_ensemble_weights(request->policy->weights, request->calibration, visited, weights);
-    rung_ensemble_pool(weights, probabilities, num_levels, request->calibration->num_classes, request->pooled);
+    rung_ensemble_result(request->policy, request->calibration, visited, probabilities, weights, request->pooled);
 }
 
-/* The confidence that decides: this level's own, or that of the pool of what is known so far. */
-static double deciding_confidence(rung_request *request)
+/* The confidence that decides: what was learned for it, this level's own, or that of the pool of what is known so far. A float, as the own
+ * one is: thresholds are fitted among the values seen. */
+static double deciding_confidence(rung_request *request, const rung_event *event)
 {
+    if (request->policy->defer == RUNG_DEFER_LEARNED) {
+        return event->deferral;
+    }
     if (!request->policy->pooled_decision) {
         return own_result(request)->confidence;
     }
     double weights[RUNG_MAX_LEVELS];
     pool(request, request->level, weights);
-    return request->pooled[rung_argmax(request->pooled, request->calibration->num_classes)];
+    return (float)request->pooled[rung_argmax(request->pooled, request->calibration->num_classes)];
 }
 
 /* Eq 7 and its coin. Without a local result the next level is the only one that can know. */
-static bool wants_upper(rung_request *request)
+static bool wants_upper(rung_request *request, const rung_event *event)
 {
     if (request->level == request->calibration->num_levels) {
         request->offload_probability = 0;
@@ -139,7 +142,7 @@ static bool wants_upper(rung_request *request)
         return true;
     }
     const rung_offload_policy *offload = &request->policy->offload;
-    double confidence = deciding_confidence(request);
+    double confidence = deciding_confidence(request, event);
     request->offload_probability = rung_offload_probability(offload, request->level, confidence);
     return rung_offload_decide(offload, request->level, confidence, request->key);
 }
@@ -151,7 +154,7 @@ static unsigned decide(rung_request *request, const rung_event *event)
         return RUNG_ACTION_NONE;
     }
     bool known = take_local(request, event);
-    bool wanted = wants_upper(request);
+    bool wanted = wants_upper(request, event);
     if (known && !wanted) {
         request->degraded = RUNG_DEGRADED_NO; /* whatever befell a speculation: it was not needed */
         if (request->upstream == RUNG_UPSTREAM_WAITING) {

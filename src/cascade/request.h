@@ -51,6 +51,7 @@ typedef struct rung_event {
     uint32_t exit_layer;  /* LOCAL_DONE */
     uint32_t num_layers;  /* LOCAL_DONE */
     const float *logits;  /* LOCAL_DONE: [num_classes]; NULL: the model failed */
+    double deferral;      /* LOCAL_DONE, where the policy defers as it learned: rung_deferral_confidence */
     rung_degraded reason; /* UPSTREAM_FAILED, UPSTREAM_REPLY */
 } rung_event;
 
