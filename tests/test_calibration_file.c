@@ -14,18 +14,30 @@
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static const char example[] =
-    "{\"format\":\"rung-calibration\",\"version\":1,\"precision\":\"int8\",\"task\":\"single_label\",\"labels\":["
-    "\"neg\",\"pos\"],"
+    "{\"format\":\"rung-calibration\",\"version\":2,\"precision\":\"int8\",\"task\":\"single_label\",\"labels\":["
+    "\"neg\",\"pos\"],\"labels_from\":\"data\","
     "\"data\":{\"name\":\"holdout.jsonl\",\"sha256\":\"" SHA "\",\"rows\":2500},\"target_agreement\":0.98,\"seed\":1,"
-    "\"policy\":{\"name\":\"rung\",\"exit\":{\"rule\":\"agree\",\"tau\":0.02,\"patience\":1,\"confidence\":0.9,\"first_"
+    "\"policy\":{\"name\":\"rung\",\"weights\":\"fitted\",\"decide_on\":\"pooled\",\"softmax\":\"calibrated\","
+    "\"defer\":\"learned\",\"exit\":{\"rule\":\"agree\",\"tau\":0.02,\"patience\":1,\"confidence\":0.9,\"first_"
     "layer\":1}},"
-    "\"levels\":[{\"name\":\"end\",\"model_sha256\":\"" SHA
-    "\",\"layers\":3,\"accuracy\":0.87,\"threshold\":0.91,\"agreement\":0.981,"
-    "\"answered\":0.5,\"exits\":[{\"layer\":1,\"temperature\":1.5,\"accuracy\":0.8,\"nll_before\":0.5,\"nll_after\":0."
-    "4},"
-    "{\"layer\":3,\"temperature\":2,\"accuracy\":0.87,\"nll_before\":0.4,\"nll_after\":0.3}]},"
-    "{\"name\":\"cloud\",\"model_sha256\":\"" SHA "\",\"layers\":1,\"accuracy\":0.93,\"agreement\":1,\"answered\":0.5,"
-    "\"exits\":[{\"layer\":1,\"temperature\":0.05,\"accuracy\":0.93,\"nll_before\":0.2,\"nll_after\":0.2}]}]}";
+    "\"levels\":[{\"name\":\"end\",\"model_sha256\":\"" SHA "\",\"tokenizer_sha256\":\"" SHA
+    "\",\"max_tokens\":512,\"type_vocab_size\":2,\"hidden_size\":2,\"layers\":3,\"accuracy\":0.87,\"threshold\":0.91,"
+    "\"agreement\":0.981,"
+    "\"answered\":0.5,\"deferral_threshold\":0.25,\"deferral_answered\":0.75,\"exits\":[{\"layer\":1,\"temperature\":1."
+    "5,\"shape\":1.8,\"accuracy\":0.8,\"nll_before\":0.5,\"nll_after\":0."
+    "4,\"ece\":0.01,\"head\":{\"weight\":\"AACAPwAAAMAAAAAAAAAAgA==\",\"bias\":\"AAAAPwAAAL8=\"}},"
+    "{\"layer\":3,\"temperature\":2,\"accuracy\":0.87,\"nll_before\":0.4,\"nll_after\":0.3,\"ece\":0.02,"
+    "\"deferral\":{\"weight\":\"AACAPwAAAMAAAAAAAAAAgAAAgD8AAADA\",\"bias\":-1.5}}]},"
+    "{\"name\":\"cloud\",\"model_sha256\":\"" SHA "\",\"tokenizer_sha256\":\"" SHA
+    "\",\"max_tokens\":128,\"type_vocab_size\":1,\"hidden_size\":4,\"layers\":1,\"accuracy\":0.93,\"agreement\":1,"
+    "\"answered\":0.5,"
+    "\"exits\":[{\"layer\":1,\"temperature\":0.05,\"shape\":0.5,\"accuracy\":0.93,\"nll_before\":0.2,\"nll_after\":0.2,"
+    "\"ece\":0}]}],"
+    "\"pools\":[{\"levels\":[1],\"rows\":2500,\"accuracy_temperature\":1,\"accuracy_nll\":0.3,\"fitted_weights\":[1],"
+    "\"fitted_temperature\":1.25,"
+    "\"fitted_nll\":0.3,\"fitted_ece\":0.01},{\"levels\":[1,2],\"rows\":800,\"accuracy_temperature\":0.5,\"accuracy_"
+    "nll\":0.3,"
+    "\"fitted_weights\":[0.25,0.75],\"fitted_temperature\":2,\"fitted_nll\":0.2,\"fitted_ece\":0.015}]}";
 
 static rung_calibration_file parse(void)
 {
@@ -49,10 +61,14 @@ static void contents(void **state)
     assert_int_equal(file.data_rows, 2500);
     assert_true(file.target_agreement == 0.98);
     assert_int_equal(file.seed, 1);
-    assert_string_equal(file.policy_name, "rung");
-    assert_int_equal(file.exit.rule, RUNG_EXIT_AGREE);
-    assert_true(file.exit.tau == 0.02 && file.exit.patience == 1 && file.exit.confidence == 0.9 &&
-                file.exit.first_layer == 1);
+    assert_int_equal(file.labels_from, RUNG_LABELS_FROM_DATA);
+    assert_string_equal(file.policy.name, "rung");
+    const rung_exit_policy *exit = &file.policy.exit;
+    assert_int_equal(exit->rule, RUNG_EXIT_AGREE);
+    assert_true(exit->tau == 0.02 && exit->patience == 1 && exit->confidence == 0.9 && exit->first_layer == 1);
+    assert_int_equal(file.policy.weights, RUNG_WEIGHTS_FITTED);
+    assert_int_equal(file.policy.defer, RUNG_DEFER_LEARNED);
+    assert_true(file.policy.pooled_decision && !file.policy.raw_ensemble);
     assert_int_equal(file.num_levels, 2);
     assert_string_equal(file.levels[0].name, "end");
     assert_int_equal(file.levels[0].num_layers, 3);
@@ -62,8 +78,35 @@ static void contents(void **state)
     assert_true(file.levels[0].agreement == 0.981 && file.levels[0].answered == 0.5);
     assert_true(file.levels[0].exits[0].nll_before == 0.5 && file.levels[0].exits[0].nll_after == 0.4);
     assert_false(file.levels[1].has_threshold);
+    assert_string_equal(file.levels[1].tokenizer_sha256, SHA);
+    assert_int_equal(file.levels[0].max_tokens, 512);
+    assert_int_equal(file.levels[1].type_vocab_size, 1);
+    assert_int_equal(file.levels[1].hidden_size, 4);
     rung_calibration_file_deinit(&file);
     assert_int_equal(file.num_levels, 0);
+}
+
+static void arrays_and_pools(void **state)
+{
+    (void)state;
+    rung_calibration_file file = parse();
+    const rung_calibration_exit *first = &file.levels[0].exits[0];
+    const rung_calibration_exit *last = &file.levels[0].exits[1];
+    const float head[4] = {1, -2, 0, -0.0f};
+    assert_memory_equal(first->head_weight, head, sizeof head); /* by bits: -0 stays */
+    assert_true(first->head_bias[0] == 0.5f && first->head_bias[1] == -0.5f);
+    assert_null(first->deferral_weight);
+    assert_null(last->head_weight);
+    assert_true(last->deferral_weight[4] == 1 && last->deferral_weight[5] == -2 && last->deferral_bias == -1.5);
+    assert_true(file.levels[0].has_deferral_threshold && file.levels[0].deferral_threshold == 0.25);
+    assert_true(file.levels[0].deferral_answered == 0.75 && !file.levels[1].has_deferral_threshold);
+    assert_int_equal(file.num_pools, 2);
+    assert_int_equal(file.pools[0].set, 1);
+    assert_int_equal(file.pools[1].set, 3);
+    assert_int_equal(file.pools[1].rows, 800);
+    assert_true(file.pools[1].fitted_weight[0] == 0.25 && file.pools[1].fitted_weight[1] == 0.75);
+    assert_true(file.pools[1].accuracy_temperature == 0.5 && file.pools[1].fitted_ece == 0.015);
+    rung_calibration_file_deinit(&file);
 }
 
 static void view(void **state)
@@ -81,6 +124,16 @@ static void view(void **state)
     const double *t = calibration.level[0].temperature;
     assert_true(t[0] == 1.5 && t[1] == 1 && t[2] == 2); /* layer 2 has no exit */
     assert_true(calibration.level[1].accuracy == 0.93);
+    const double *shape = calibration.level[0].shape;
+    assert_true(shape[0] == 1.8 && shape[1] == 1 && shape[2] == 1 && calibration.level[1].shape[0] == 0.5);
+    const rung_deferral *deferral = calibration.level[0].deferral;
+    assert_true(deferral[0].hidden_size == 0 && deferral[1].hidden_size == 0 && deferral[2].hidden_size == 2);
+    assert_true(deferral[2].bias == -1.5 && deferral[2].weight[5] == -2);
+    assert_null(calibration.level[1].deferral);
+    assert_true(calibration.pools[1].fitted_temperature == 1.25 && calibration.pools[1].fitted_weight[0] == 1);
+    assert_true(calibration.pools[3].fitted_weight[1] == 0.75 && calibration.pools[3].accuracy_temperature == 0.5);
+    assert_true(calibration.pools[2].fitted_weight[1] == 0 &&
+                calibration.pools[2].fitted_temperature == 1); /* not fitted */
     rung_calibration_file_deinit(&file);
 }
 
@@ -106,9 +159,9 @@ static void wrong_fields(void **state)
     (void)state;
     refuse("rung-calibration", "other", RUNG_FORMAT,
            "c.json: field 'format' is 'other'; it must be 'rung-calibration'");
-    refuse("\"version\":1", "\"version\":2", RUNG_UNSUPPORTED,
-           "c.json: field 'version' is 2; this rung reads 1: run rung fit again");
-    refuse("\"version\":1,", "", RUNG_FORMAT, "c.json: field 'version' is missing; it must be an integer");
+    refuse("\"version\":2", "\"version\":1", RUNG_UNSUPPORTED,
+           "c.json: field 'version' is 1; this rung reads 2: run rung fit again");
+    refuse("\"version\":2,", "", RUNG_FORMAT, "c.json: field 'version' is missing; it must be an integer");
     refuse("\"int8\"", "\"int4\"", RUNG_FORMAT, "c.json: field 'precision' is 'int4'; it must be fp32 or int8");
     refuse("single_label", "regression", RUNG_FORMAT,
            "c.json: field 'task' is 'regression'; it must be single_label or multi_label");
@@ -126,6 +179,8 @@ static void wrong_fields(void **state)
            "c.json: field 'data.sha256' is 'abc'; it must be the 64 hexadecimal digits of a SHA-256");
     refuse("\"temperature\":1.5", "\"temperature\":20.5", RUNG_FORMAT,
            "c.json: field 'levels[0].exits[0].temperature' is 20.5; it must be from 0.05 to 20");
+    refuse("\"shape\":1.8", "\"shape\":5", RUNG_FORMAT,
+           "c.json: field 'levels[0].exits[0].shape' is 5; it must be from 0.25 to 4");
     refuse("\"temperature\":1.5", "\"temperature\":\"hot\"", RUNG_FORMAT,
            "c.json: field 'levels[0].exits[0].temperature' is a string; it must be a number");
     refuse("\"temperature\":1.5,", "", RUNG_FORMAT,
@@ -156,6 +211,56 @@ static void wrong_fields(void **state)
            "c.json: field 'levels[0].exits[0]' is an integer; it must be an object");
 }
 
+static void wrong_arrays(void **state)
+{
+    (void)state;
+    refuse("AACAPwAAAMAAAAAAAAAAgA==", "AACAPwAAAMA=", RUNG_FORMAT,
+           "c.json: field 'levels[0].exits[0].head.weight' has 12 characters; 4 floats in base64 have 24");
+    refuse("AACAPwAAAMAAAAAAAAAAgA==", "AACAPwAAAMAAAAAAAAAAgAAA", RUNG_FORMAT,
+           "c.json: field 'levels[0].exits[0].head.weight' has 18 bytes; 4 floats have 16");
+    refuse("AACAPwAAAMAAAAAAAAAAgA==", "AACAfwAAAMAAAAAAAAAAgA==", RUNG_FORMAT,
+           "c.json: field 'levels[0].exits[0].head.weight': float 0 is inf; it must be finite");
+    refuse("AAAAPwAAAL8=", "AAAA.wAAAL8=", RUNG_FORMAT,
+           "c.json: field 'levels[0].exits[0].head.bias': not base64: byte 0x2e at offset 4");
+    refuse("\"bias\":\"AAAAPwAAAL8=\"", "\"b\":1", RUNG_FORMAT, "c.json: unknown field 'levels[0].exits[0].head.b'");
+    refuse("\"bias\":-1.5", "\"bias\":1e10", RUNG_FORMAT,
+           "c.json: field 'levels[0].exits[1].deferral.bias' is 1e+10; it must be from -1e+09 to 1e+09");
+    refuse("\"hidden_size\":2", "\"hidden_size\":16385", RUNG_FORMAT,
+           "c.json: field 'levels[0].hidden_size' is 16385; it must be from 1 to 16384");
+    refuse("\"deferral_answered\":0.75,", "", RUNG_FORMAT,
+           "c.json: field 'levels[0].deferral_answered' is missing; it must be a number");
+}
+
+static void wrong_pools(void **state)
+{
+    (void)state;
+    refuse("\"levels\":[1,2]", "\"levels\":[1,3]", RUNG_FORMAT,
+           "c.json: field 'pools[1].levels[1]' must be a level from 2 to 2, rising");
+    refuse("\"levels\":[1,2]", "\"levels\":[2,1]", RUNG_FORMAT,
+           "c.json: field 'pools[1].levels[1]' must be a level from 3 to 2, rising");
+    refuse("\"levels\":[1,2]", "\"levels\":[]", RUNG_FORMAT,
+           "c.json: field 'pools[1].levels' has 0 entries; it must have 1 to 2");
+    refuse("[0.25,0.75]", "[0.25]", RUNG_FORMAT,
+           "c.json: field 'pools[1].fitted_weights' has 1 entries; it must have 2 to 2");
+    refuse("[0.25,0.75]", "[0.25,0.5]", RUNG_FORMAT,
+           "c.json: field 'pools[1].fitted_weights' adds up to 0.75; it must be 1");
+    refuse("[0.25,0.75]", "[-0.25,1.25]", RUNG_FORMAT,
+           "c.json: field 'pools[1].fitted_weights[0]' must be a number from 0 to 1");
+    refuse("[1],\"rows\":2500", "[1,2],\"rows\":2500", RUNG_FORMAT,
+           "c.json: field 'pools[0].fitted_weights' has 1 entries; it must have 2 to 2");
+    refuse(
+        "{\"levels\":[1,2],\"rows\":800,\"accuracy_temperature\":0.5,\"accuracy_nll\":0.3,"
+        "\"fitted_weights\":[0.25,0.75]",
+        "{\"levels\":[1],\"rows\":800,\"accuracy_temperature\":0.5,\"accuracy_nll\":0.3,\"fitted_weights\":[1]",
+        RUNG_FORMAT,
+        "c.json: field 'pools[1].levels' is out of order: sets are sorted by their highest level, then the next, and "
+        "occur once");
+    refuse("\"fitted_temperature\":2,", "\"fitted_temperature\":0,", RUNG_FORMAT,
+           "c.json: field 'pools[1].fitted_temperature' is 0; it must be from 0.05 to 20");
+    refuse("\"labels_from\":\"data\"", "\"labels_from\":\"none\"", RUNG_FORMAT,
+           "c.json: field 'labels_from' is 'none'; it must be data or top");
+}
+
 static void wrong_files(void **state)
 {
     (void)state;
@@ -178,9 +283,8 @@ static void wrong_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(contents),
-        cmocka_unit_test(view),
-        cmocka_unit_test(wrong_fields),
+        cmocka_unit_test(contents),     cmocka_unit_test(arrays_and_pools), cmocka_unit_test(view),
+        cmocka_unit_test(wrong_fields), cmocka_unit_test(wrong_arrays),     cmocka_unit_test(wrong_pools),
         cmocka_unit_test(wrong_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,25 +4,17 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "config/option_value.h"
+#include "config/calibration_fields.h"
 #include "config/suggest.h"
 #include "model/json_field.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_FILE_BYTES ((size_t)16 << 20)
-#define MAX_PATH_BYTES 64
+#define MAX_FILE_BYTES ((size_t)64 << 20) /* heads of 24 layers x 1024 x 100 classes in base64 are 13 MB */
 #define MAX_ROWS 9007199254740992.0
-
-/* The object that is being read, and how messages call it. */
-typedef struct object {
-    const json_t *json;
-    const char *file;
-    char path[MAX_PATH_BYTES]; /* "levels[1].exits[0]", "" for the file itself */
-    rung_error *error;
-} object;
 
 void rung_calibration_file_deinit(rung_calibration_file *file)
 {
@@ -30,209 +22,97 @@ void rung_calibration_file_deinit(rung_calibration_file *file)
         free(file->labels[i]);
     }
     for (size_t i = 0; i < RUNG_MAX_LEVELS; i++) {
-        free(file->levels[i].name);
-        free(file->levels[i].exits);
+        rung_calibration_level *level = &file->levels[i];
+        for (size_t e = 0; level->exits != NULL && e < level->num_exits; e++) {
+            free(level->exits[e].head_weight);
+            free(level->exits[e].head_bias);
+            free(level->exits[e].deferral_weight);
+        }
+        free(level->exits);
+        free(level->name);
         free(file->temperatures[i]);
+        free(file->deferrals[i]);
     }
+    free(file->pools);
+    free(file->pools_by_set);
     free(file->labels);
     free(file->data_name);
     free(file->path);
     *file = (rung_calibration_file){0};
 }
 
-/* "path.key" */
-static const char *path_of(const object *o, const char *key, char out[2 * MAX_PATH_BYTES])
+static bool has(const rung_fields *o, const char *key)
 {
-    snprintf(out, 2 * MAX_PATH_BYTES, "%s%s%s", o->path, o->path[0] != '\0' ? "." : "", key);
-    return out;
+    return json_object_get(o->json, key) != NULL;
 }
 
-static rung_status check_known(const object *o, const char *known)
+static rung_status read_head(const rung_fields *o, size_t num_labels, size_t hidden_size, rung_calibration_exit *exit)
 {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)o->json, key, value)
-    {
-        char shown[RUNG_QUOTED_BYTES];
-        char hint[RUNG_HINT_BYTES];
-        char path[2 * MAX_PATH_BYTES];
-        if (!rung_find_choice(known, key, NULL)) {
-            return rung_fail(o->error, RUNG_FORMAT, "%s: unknown field '%s'%s", o->file,
-                             path_of(o, rung_shorten(key, strlen(key), shown), path),
-                             rung_hint_of_choices(key, known, hint));
-        }
-    }
-    return RUNG_OK;
-}
-
-static rung_status read_number(const object *o, const char *key, double min, double max, double *number)
-{
-    char path[2 * MAX_PATH_BYTES];
-    const json_t *value = json_object_get(o->json, key);
-    path_of(o, key, path);
-    if (value == NULL) {
-        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is missing; it must be a number", o->file, path);
-    }
-    if (!json_is_number(value)) {
-        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is %s; it must be a number", o->file, path,
-                         rung_json_type_name(value));
-    }
-    double found = json_number_value(value);
-    if (!(found >= min && found <= max)) {
-        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is %g; it must be from %g to %g", o->file, path, found,
-                         min, max);
-    }
-    *number = found;
-    return RUNG_OK;
-}
-
-static rung_status read_integer(const object *o, const char *key, double min, double max, uint64_t *number)
-{
-    char path[2 * MAX_PATH_BYTES];
-    const json_t *value = NULL;
-    rung_status status = rung_json_field(o->json, o->path, key, JSON_INTEGER, o->file, &value, o->error);
-    if (status != RUNG_OK) {
-        return status;
-    }
-    json_int_t found = json_integer_value(value);
-    if (!((double)found >= min && (double)found <= max)) {
-        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is %lld; it must be from %.0f to %.0f", o->file,
-                         path_of(o, key, path), (long long)found, min, max);
-    }
-    *number = (uint64_t)found;
-    return RUNG_OK;
-}
-
-static rung_status read_u32(const object *o, const char *key, uint32_t min, uint32_t max, uint32_t *number)
-{
-    uint64_t wide = 0;
-    rung_status status = read_integer(o, key, min, max, &wide);
+    rung_fields head;
+    rung_status status = rung_fields_object(o, "head", &head);
     if (status == RUNG_OK) {
-        *number = (uint32_t)wide;
+        status = rung_fields_known(&head, "weight|bias");
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_floats(&head, "weight", num_labels * hidden_size, &exit->head_weight);
+    }
+    return status == RUNG_OK ? rung_fields_floats(&head, "bias", num_labels, &exit->head_bias) : status;
+}
+
+static rung_status read_deferral(const rung_fields *o, size_t hidden_size, rung_calibration_exit *exit)
+{
+    rung_fields deferral;
+    rung_status status = rung_fields_object(o, "deferral", &deferral);
+    if (status == RUNG_OK) {
+        status = rung_fields_known(&deferral, "weight|bias");
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_number(&deferral, "bias", -1e9, 1e9, &exit->deferral_bias);
+    }
+    return status == RUNG_OK
+               ? rung_fields_floats(&deferral, "weight", hidden_size + RUNG_DEFERRAL_SCORES, &exit->deferral_weight)
+               : status;
+}
+
+static rung_status read_exit(const rung_fields *o, uint32_t above, size_t num_labels,
+                             const rung_calibration_level *level, rung_calibration_exit *exit)
+{
+    const struct {
+        const char *key;
+        double min, max;
+        double *value;
+    } numbers[] = {
+        {"temperature", RUNG_MIN_TEMPERATURE, RUNG_MAX_TEMPERATURE, &exit->temperature},
+        {"accuracy", 0, 1, &exit->accuracy},
+        {"nll_before", 0, 1e9, &exit->nll_before},
+        {"nll_after", 0, 1e9, &exit->nll_after},
+        {"ece", 0, 1, &exit->ece},
+    };
+    rung_status status =
+        rung_fields_known(o, "layer|temperature|shape|accuracy|nll_before|nll_after|ece|head|deferral");
+    if (status == RUNG_OK) {
+        status = rung_fields_u32(o, "layer", above + 1, level->num_layers, &exit->layer);
+    }
+    for (size_t i = 0; status == RUNG_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
+        status = rung_fields_number(o, numbers[i].key, numbers[i].min, numbers[i].max, numbers[i].value);
+    }
+    exit->shape = 1;
+    if (status == RUNG_OK && has(o, "shape")) {
+        status = rung_fields_number(o, "shape", RUNG_MIN_SHAPE, RUNG_MAX_SHAPE, &exit->shape);
+    }
+    if (status == RUNG_OK && has(o, "head")) {
+        status = read_head(o, num_labels, level->hidden_size, exit);
+    }
+    if (status == RUNG_OK && has(o, "deferral")) {
+        status = read_deferral(o, level->hidden_size, exit);
     }
     return status;
 }
 
-static rung_status copy_string(const object *o, const char *path, const json_t *value, char **text)
-{
-    size_t bytes = json_string_length(value);
-    const char *found = json_string_value(value);
-    if (bytes == 0 || memchr(found, '\0', bytes) != NULL) {
-        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is empty or holds a NUL", o->file, path);
-    }
-    *text = rung_copy_text(found, bytes, "calibration", o->error);
-    return *text == NULL ? RUNG_NO_MEMORY : RUNG_OK;
-}
-
-static rung_status read_string(const object *o, const char *key, char **text)
-{
-    char path[2 * MAX_PATH_BYTES];
-    const json_t *value = NULL;
-    rung_status status = rung_json_field(o->json, o->path, key, JSON_STRING, o->file, &value, o->error);
-    return status == RUNG_OK ? copy_string(o, path_of(o, key, path), value, text) : status;
-}
-
-/* A string out of "a|b|c"; *index is which. */
-static rung_status read_choice(const object *o, const char *key, const char *choices, uint32_t *index)
-{
-    char path[2 * MAX_PATH_BYTES];
-    char shown[RUNG_QUOTED_BYTES];
-    const json_t *value = NULL;
-    rung_status status = rung_json_field(o->json, o->path, key, JSON_STRING, o->file, &value, o->error);
-    if (status != RUNG_OK || rung_find_choice(choices, json_string_value(value), index)) {
-        return status;
-    }
-    rung_buffer names = {0};
-    rung_append_choices(&names, choices);
-    status = rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is '%s'; it must be %s", o->file, path_of(o, key, path),
-                       rung_shorten(json_string_value(value), json_string_length(value), shown),
-                       names.failed ? choices : names.data);
-    rung_buffer_deinit(&names);
-    return status;
-}
-
-static rung_status read_sha256(const object *o, const char *key, char hex[RUNG_SHA256_HEX_BYTES])
-{
-    char path[2 * MAX_PATH_BYTES];
-    char shown[RUNG_QUOTED_BYTES];
-    const json_t *value = NULL;
-    rung_status status = rung_json_field(o->json, o->path, key, JSON_STRING, o->file, &value, o->error);
-    if (status != RUNG_OK) {
-        return status;
-    }
-    const char *text = json_string_value(value);
-    size_t bytes = json_string_length(value);
-    if (bytes != RUNG_SHA256_HEX_BYTES - 1 || strspn(text, "0123456789abcdef") != bytes) {
-        return rung_fail(o->error, RUNG_FORMAT,
-                         "%s: field '%s' is '%s'; it must be the 64 hexadecimal digits of a SHA-256", o->file,
-                         path_of(o, key, path), rung_shorten(text, bytes, shown));
-    }
-    memcpy(hex, text, bytes + 1);
-    return RUNG_OK;
-}
-
-static rung_status read_object(const object *o, const char *key, object *inner)
-{
-    char path[2 * MAX_PATH_BYTES];
-    const json_t *value = NULL;
-    rung_status status = rung_json_field(o->json, o->path, key, JSON_OBJECT, o->file, &value, o->error);
-    if (status == RUNG_OK) {
-        *inner = (object){.json = value, .file = o->file, .error = o->error};
-        snprintf(inner->path, sizeof inner->path, "%.60s", path_of(o, key, path));
-    }
-    return status;
-}
-
-/* Entry `index` of a list of objects. */
-static rung_status read_entry(const object *o, const char *key, const json_t *list, size_t index, object *inner)
-{
-    char path[2 * MAX_PATH_BYTES];
-    const json_t *value = json_array_get(list, index);
-    *inner = (object){.json = value, .file = o->file, .error = o->error};
-    snprintf(inner->path, sizeof inner->path, "%.48s[%zu]", path_of(o, key, path), index);
-    if (!json_is_object(value)) {
-        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is %s; it must be an object", o->file, inner->path,
-                         rung_json_type_name(value));
-    }
-    return RUNG_OK;
-}
-
-static rung_status read_list(const object *o, const char *key, size_t min, size_t max, const json_t **list)
-{
-    char path[2 * MAX_PATH_BYTES];
-    rung_status status = rung_json_field(o->json, o->path, key, JSON_ARRAY, o->file, list, o->error);
-    if (status == RUNG_OK && (json_array_size(*list) < min || json_array_size(*list) > max)) {
-        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' has %zu entries; it must have %zu to %zu", o->file,
-                         path_of(o, key, path), json_array_size(*list), min, max);
-    }
-    return status;
-}
-
-static rung_status read_exit(const object *o, uint32_t above, uint32_t num_layers, rung_calibration_exit *exit)
-{
-    rung_status status = check_known(o, "layer|temperature|accuracy|nll_before|nll_after");
-    if (status == RUNG_OK) {
-        status = read_u32(o, "layer", above + 1, num_layers, &exit->layer);
-    }
-    if (status == RUNG_OK) {
-        status = read_number(o, "temperature", RUNG_MIN_TEMPERATURE, RUNG_MAX_TEMPERATURE, &exit->temperature);
-    }
-    if (status == RUNG_OK) {
-        status = read_number(o, "accuracy", 0, 1, &exit->accuracy);
-    }
-    if (status == RUNG_OK) {
-        status = read_number(o, "nll_before", 0, 1e9, &exit->nll_before);
-    }
-    if (status == RUNG_OK) {
-        status = read_number(o, "nll_after", 0, 1e9, &exit->nll_after);
-    }
-    return status;
-}
-
-static rung_status read_exits(const object *o, rung_calibration_level *level)
+static rung_status read_exits(const rung_fields *o, size_t num_labels, rung_calibration_level *level)
 {
     const json_t *list = NULL;
-    rung_status status = read_list(o, "exits", 1, level->num_layers, &list);
+    rung_status status = rung_fields_list(o, "exits", 1, level->num_layers, &list);
     if (status != RUNG_OK) {
         return status;
     }
@@ -241,10 +121,10 @@ static rung_status read_exits(const object *o, rung_calibration_level *level)
     status = level->exits == NULL ? RUNG_NO_MEMORY : RUNG_OK;
     uint32_t above = 0;
     for (size_t i = 0; status == RUNG_OK && i < level->num_exits; i++) {
-        object entry;
-        status = read_entry(o, "exits", list, i, &entry);
+        rung_fields entry;
+        status = rung_fields_entry(o, "exits", list, i, &entry);
         if (status == RUNG_OK) {
-            status = read_exit(&entry, above, level->num_layers, &level->exits[i]);
+            status = read_exit(&entry, above, num_labels, level, &level->exits[i]);
             above = level->exits[i].layer;
         }
     }
@@ -256,59 +136,89 @@ static rung_status read_exits(const object *o, rung_calibration_level *level)
     return status;
 }
 
-static rung_status read_level(const object *o, bool is_top, rung_calibration_level *level)
+static rung_status read_model(const rung_fields *o, rung_calibration_level *level)
 {
-    rung_status status = check_known(o, "name|model_sha256|layers|exits|accuracy|threshold|agreement|answered");
+    rung_status status = rung_fields_string(o, "name", &level->name);
     if (status == RUNG_OK) {
-        status = read_string(o, "name", &level->name);
-    }
-    if (status == RUNG_OK) {
-        status = read_sha256(o, "model_sha256", level->model_sha256);
+        status = rung_fields_sha256(o, "model_sha256", level->model_sha256);
     }
     if (status == RUNG_OK) {
-        status = read_u32(o, "layers", 1, RUNG_MAX_LAYERS, &level->num_layers);
+        status = rung_fields_sha256(o, "tokenizer_sha256", level->tokenizer_sha256);
     }
     if (status == RUNG_OK) {
-        status = read_exits(o, level);
+        status = rung_fields_u32(o, "max_tokens", 1, RUNG_MAX_POSITIONS, &level->max_tokens);
     }
     if (status == RUNG_OK) {
-        status = read_number(o, "accuracy", 0, 1, &level->accuracy);
-    }
-    if (status == RUNG_OK && (!is_top || json_object_get(o->json, "threshold") != NULL)) {
-        status = read_number(o, "threshold", 0, 1, &level->threshold);
-        level->has_threshold = true;
+        status = rung_fields_u32(o, "type_vocab_size", 1, RUNG_MAX_POSITIONS, &level->type_vocab_size);
     }
     if (status == RUNG_OK) {
-        status = read_number(o, "agreement", 0, 1, &level->agreement);
+        status = rung_fields_u32(o, "hidden_size", 1, RUNG_MAX_HIDDEN, &level->hidden_size);
     }
-    if (status == RUNG_OK) {
-        status = read_number(o, "answered", 0, 1, &level->answered);
-    }
-    return status;
+    return status == RUNG_OK ? rung_fields_u32(o, "layers", 1, RUNG_MAX_LAYERS, &level->num_layers) : status;
 }
 
-static rung_status read_levels(const object *o, rung_calibration_file *file)
+static rung_status read_thresholds(const rung_fields *o, bool is_top, rung_calibration_level *level)
 {
-    const json_t *list = NULL;
-    rung_status status = read_list(o, "levels", 1, RUNG_MAX_LEVELS, &list);
-    if (status != RUNG_OK) {
-        return status;
+    rung_status status = RUNG_OK;
+    if (!is_top || has(o, "threshold")) {
+        status = rung_fields_number(o, "threshold", 0, 1, &level->threshold);
+        level->has_threshold = true;
     }
-    file->num_levels = (uint32_t)json_array_size(list);
-    for (uint32_t l = 0; status == RUNG_OK && l < file->num_levels; l++) {
-        object entry;
-        status = read_entry(o, "levels", list, l, &entry);
+    if (status == RUNG_OK && has(o, "deferral_threshold")) {
+        status = rung_fields_number(o, "deferral_threshold", 0, 1, &level->deferral_threshold);
+        level->has_deferral_threshold = true;
         if (status == RUNG_OK) {
-            status = read_level(&entry, l + 1 == file->num_levels, &file->levels[l]);
+            status = rung_fields_number(o, "deferral_answered", 0, 1, &level->deferral_answered);
         }
     }
     return status;
 }
 
-static rung_status read_labels(const object *o, rung_calibration_file *file)
+static rung_status read_level(const rung_fields *o, bool is_top, size_t num_labels, rung_calibration_level *level)
+{
+    rung_status status =
+        rung_fields_known(o, "name|model_sha256|tokenizer_sha256|max_tokens|type_vocab_size|hidden_size|layers|exits|"
+                             "accuracy|threshold|agreement|answered|deferral_threshold|deferral_answered");
+    if (status == RUNG_OK) {
+        status = read_model(o, level);
+    }
+    if (status == RUNG_OK) {
+        status = read_exits(o, num_labels, level);
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_number(o, "accuracy", 0, 1, &level->accuracy);
+    }
+    if (status == RUNG_OK) {
+        status = read_thresholds(o, is_top, level);
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_number(o, "agreement", 0, 1, &level->agreement);
+    }
+    return status == RUNG_OK ? rung_fields_number(o, "answered", 0, 1, &level->answered) : status;
+}
+
+static rung_status read_levels(const rung_fields *o, rung_calibration_file *file)
 {
     const json_t *list = NULL;
-    rung_status status = read_list(o, "labels", 1, RUNG_MAX_LABELS, &list);
+    rung_status status = rung_fields_list(o, "levels", 1, RUNG_MAX_LEVELS, &list);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    file->num_levels = (uint32_t)json_array_size(list);
+    for (uint32_t l = 0; status == RUNG_OK && l < file->num_levels; l++) {
+        rung_fields entry;
+        status = rung_fields_entry(o, "levels", list, l, &entry);
+        if (status == RUNG_OK) {
+            status = read_level(&entry, l + 1 == file->num_levels, file->num_labels, &file->levels[l]);
+        }
+    }
+    return status;
+}
+
+static rung_status read_labels(const rung_fields *o, rung_calibration_file *file)
+{
+    const json_t *list = NULL;
+    rung_status status = rung_fields_list(o, "labels", 1, RUNG_MAX_LABELS, &list);
     if (status != RUNG_OK) {
         return status;
     }
@@ -317,13 +227,13 @@ static rung_status read_labels(const object *o, rung_calibration_file *file)
     status = file->labels == NULL ? RUNG_NO_MEMORY : RUNG_OK;
     for (size_t i = 0; status == RUNG_OK && i < file->num_labels; i++) {
         const json_t *value = json_array_get(list, i);
-        char path[MAX_PATH_BYTES];
+        char path[RUNG_FIELDS_PATH_BYTES];
         snprintf(path, sizeof path, "labels[%zu]", i);
         if (!json_is_string(value)) {
             return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is %s; it must be a string", o->file, path,
                              rung_json_type_name(value));
         }
-        status = copy_string(o, path, value, &file->labels[i]);
+        status = rung_fields_copy_string(o, path, value, &file->labels[i]);
         for (size_t j = 0; status == RUNG_OK && j < i; j++) {
             if (strcmp(file->labels[i], file->labels[j]) == 0) {
                 char shown[RUNG_QUOTED_BYTES];
@@ -335,67 +245,173 @@ static rung_status read_labels(const object *o, rung_calibration_file *file)
     return status;
 }
 
-static rung_status read_data(const object *o, rung_calibration_file *file)
+static rung_status read_data(const rung_fields *o, rung_calibration_file *file)
 {
-    object data;
-    rung_status status = read_object(o, "data", &data);
+    rung_fields data;
+    rung_status status = rung_fields_object(o, "data", &data);
     if (status == RUNG_OK) {
-        status = check_known(&data, "name|sha256|rows");
+        status = rung_fields_known(&data, "name|sha256|rows");
     }
     if (status == RUNG_OK) {
-        status = read_string(&data, "name", &file->data_name);
+        status = rung_fields_string(&data, "name", &file->data_name);
     }
     if (status == RUNG_OK) {
-        status = read_sha256(&data, "sha256", file->data_sha256);
+        status = rung_fields_sha256(&data, "sha256", file->data_sha256);
     }
-    return status == RUNG_OK ? read_integer(&data, "rows", 1, MAX_ROWS, &file->data_rows) : status;
+    return status == RUNG_OK ? rung_fields_integer(&data, "rows", 1, MAX_ROWS, &file->data_rows) : status;
 }
 
-static rung_status read_exit_rule(const object *policy, rung_exit_policy *rule)
+static rung_status read_exit_rule(const rung_fields *policy, rung_exit_policy *rule)
 {
-    object exit;
+    rung_fields exit;
     uint32_t index = 0;
-    rung_status status = read_object(policy, "exit", &exit);
+    rung_status status = rung_fields_object(policy, "exit", &exit);
     if (status == RUNG_OK) {
-        status = check_known(&exit, "rule|tau|patience|confidence|first_layer");
+        status = rung_fields_known(&exit, "rule|tau|patience|confidence|first_layer");
     }
     if (status == RUNG_OK) {
-        status = read_choice(&exit, "rule", "off|paper|agree", &index);
+        status = rung_fields_choice(&exit, "rule", "off|paper|agree", &index);
         rule->rule = (rung_exit_rule)index;
     }
     if (status == RUNG_OK) {
-        status = read_number(&exit, "tau", 0, 1, &rule->tau);
+        status = rung_fields_number(&exit, "tau", 0, 1, &rule->tau);
     }
     if (status == RUNG_OK) {
-        status = read_u32(&exit, "patience", 1, RUNG_MAX_LAYERS, &rule->patience);
+        status = rung_fields_u32(&exit, "patience", 1, RUNG_MAX_LAYERS, &rule->patience);
     }
     if (status == RUNG_OK) {
-        status = read_number(&exit, "confidence", 0, 1, &rule->confidence);
+        status = rung_fields_number(&exit, "confidence", 0, 1, &rule->confidence);
     }
-    return status == RUNG_OK ? read_u32(&exit, "first_layer", 1, RUNG_MAX_LAYERS, &rule->first_layer) : status;
+    return status == RUNG_OK ? rung_fields_u32(&exit, "first_layer", 1, RUNG_MAX_LAYERS, &rule->first_layer) : status;
 }
 
-static rung_status read_policy(const object *o, rung_calibration_file *file)
+static rung_status read_policy(const rung_fields *o, rung_calibration_policy *out)
 {
     static const char names[] = "rung|paper|tabi|tangobert|single";
-    object policy;
+    rung_fields policy;
     uint32_t index = 0;
-    rung_status status = read_object(o, "policy", &policy);
+    rung_status status = rung_fields_object(o, "policy", &policy);
     if (status == RUNG_OK) {
-        status = check_known(&policy, "name|exit");
+        status = rung_fields_known(&policy, "name|exit|weights|decide_on|softmax|defer");
     }
     if (status == RUNG_OK) {
-        status = read_choice(&policy, "name", names, &index);
+        status = rung_fields_choice(&policy, "name", names, &index);
     }
     if (status == RUNG_OK) {
         const char *name = json_string_value(json_object_get(policy.json, "name"));
-        memcpy(file->policy_name, name, strlen(name) + 1); /* one of the names above: it fits */
-        status = read_exit_rule(&policy, &file->exit);
+        memcpy(out->name, name, strlen(name) + 1); /* one of the names above: it fits */
+        status = read_exit_rule(&policy, &out->exit);
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_choice(&policy, "weights", "accuracy|last|fitted", &index);
+        out->weights = (rung_weights)index;
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_choice(&policy, "decide_on", "own|pooled", &index);
+        out->pooled_decision = index == 1;
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_choice(&policy, "softmax", "calibrated|raw", &index);
+        out->raw_ensemble = index == 1;
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_choice(&policy, "defer", "confidence|learned", &index);
+        out->defer = (rung_defer)index;
     }
     return status;
 }
 
-static rung_status read_version(const object *o)
+/* The levels of a pool, rising, and a weight for each. */
+static rung_status read_pool_levels(const rung_fields *o, uint32_t num_levels, rung_calibration_pool *pool)
+{
+    const json_t *levels = NULL;
+    const json_t *weights = NULL;
+    uint32_t above = 0;
+    double sum = 0;
+    rung_status status = rung_fields_list(o, "levels", 1, num_levels, &levels);
+    if (status == RUNG_OK) {
+        status = rung_fields_list(o, "fitted_weights", json_array_size(levels), json_array_size(levels), &weights);
+    }
+    for (size_t i = 0; status == RUNG_OK && i < json_array_size(levels); i++) {
+        const json_t *level = json_array_get(levels, i);
+        double weight = json_number_value(json_array_get(weights, i));
+        json_int_t number = json_is_integer(level) ? json_integer_value(level) : 0;
+        if (number <= above || number > num_levels) {
+            return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s.levels[%zu]' must be a level from %u to %u, rising",
+                             o->file, o->path, i, above + 1, num_levels);
+        }
+        if (!json_is_number(json_array_get(weights, i)) || !(weight >= 0 && weight <= 1)) {
+            return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s.fitted_weights[%zu]' must be a number from 0 to 1",
+                             o->file, o->path, i);
+        }
+        above = (uint32_t)number;
+        pool->set |= UINT32_C(1) << (above - 1);
+        pool->fitted_weight[above - 1] = weight;
+        sum += weight;
+    }
+    if (status == RUNG_OK && !(fabs(sum - 1) <= 1e-6)) {
+        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s.fitted_weights' adds up to %g; it must be 1", o->file,
+                         o->path, sum);
+    }
+    return status;
+}
+
+static rung_status read_pool(const rung_fields *o, uint32_t num_levels, rung_calibration_pool *pool)
+{
+    const struct {
+        const char *key;
+        double min, max;
+        double *value;
+    } numbers[] = {
+        {"accuracy_temperature", RUNG_MIN_TEMPERATURE, RUNG_MAX_TEMPERATURE, &pool->accuracy_temperature},
+        {"accuracy_nll", 0, 1e9, &pool->accuracy_nll},
+        {"fitted_temperature", RUNG_MIN_TEMPERATURE, RUNG_MAX_TEMPERATURE, &pool->fitted_temperature},
+        {"fitted_nll", 0, 1e9, &pool->fitted_nll},
+        {"fitted_ece", 0, 1, &pool->fitted_ece},
+    };
+    rung_status status = rung_fields_known(o, "levels|rows|accuracy_temperature|accuracy_nll|fitted_weights|"
+                                              "fitted_temperature|fitted_nll|fitted_ece");
+    if (status == RUNG_OK) {
+        status = read_pool_levels(o, num_levels, pool);
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_integer(o, "rows", 0, MAX_ROWS, &pool->rows);
+    }
+    for (size_t i = 0; status == RUNG_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
+        status = rung_fields_number(o, numbers[i].key, numbers[i].min, numbers[i].max, numbers[i].value);
+    }
+    return status;
+}
+
+static rung_status read_pools(const rung_fields *o, rung_calibration_file *file)
+{
+    const json_t *list = NULL;
+    rung_status status = rung_fields_list(o, "pools", 0, ((size_t)1 << file->num_levels) - 1, &list);
+    if (status != RUNG_OK || json_array_size(list) == 0) {
+        return status;
+    }
+    file->pools = rung_alloc(json_array_size(list), sizeof *file->pools, "calibration", o->error);
+    if (file->pools == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    file->num_pools = json_array_size(list);
+    for (size_t i = 0; status == RUNG_OK && i < file->num_pools; i++) {
+        rung_fields entry;
+        status = rung_fields_entry(o, "pools", list, i, &entry);
+        if (status == RUNG_OK) {
+            status = read_pool(&entry, file->num_levels, &file->pools[i]);
+        }
+        if (status == RUNG_OK && i > 0 && file->pools[i].set <= file->pools[i - 1].set) {
+            status = rung_fail(o->error, RUNG_FORMAT,
+                               "%s: field 'pools[%zu].levels' is out of order: sets are sorted by their highest level, "
+                               "then the next, and occur once",
+                               o->file, i);
+        }
+    }
+    return status;
+}
+
+static rung_status read_version(const rung_fields *o)
 {
     static const char name[] = "rung-calibration";
     const json_t *format = NULL;
@@ -417,23 +433,28 @@ static rung_status read_version(const object *o)
     return status;
 }
 
-static rung_status read_file(const object *o, rung_calibration_file *file)
+static rung_status read_file(const rung_fields *o, rung_calibration_file *file)
 {
     uint32_t index = 0;
     rung_status status = read_version(o);
     if (status == RUNG_OK) {
-        status = check_known(o, "format|version|precision|task|labels|data|levels|target_agreement|seed|policy");
+        status = rung_fields_known(
+            o, "format|version|precision|task|labels|labels_from|data|levels|pools|target_agreement|seed|policy");
     }
     if (status == RUNG_OK) {
-        status = read_choice(o, "precision", "fp32|int8", &index);
+        status = rung_fields_choice(o, "precision", "fp32|int8", &index);
         file->precision = (rung_precision)index;
     }
     if (status == RUNG_OK) {
-        status = read_choice(o, "task", "single_label|multi_label", &index);
+        status = rung_fields_choice(o, "task", "single_label|multi_label", &index);
         file->task = (rung_task)index;
     }
     if (status == RUNG_OK) {
         status = read_labels(o, file);
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_choice(o, "labels_from", "data|top", &index);
+        file->labels_from = (rung_labels_from)index;
     }
     if (status == RUNG_OK) {
         status = read_data(o, file);
@@ -442,12 +463,15 @@ static rung_status read_file(const object *o, rung_calibration_file *file)
         status = read_levels(o, file);
     }
     if (status == RUNG_OK) {
-        status = read_number(o, "target_agreement", 0, 1, &file->target_agreement);
+        status = read_pools(o, file);
     }
     if (status == RUNG_OK) {
-        status = read_integer(o, "seed", 0, MAX_ROWS, &file->seed);
+        status = rung_fields_number(o, "target_agreement", 0, 1, &file->target_agreement);
     }
-    return status == RUNG_OK ? read_policy(o, file) : status;
+    if (status == RUNG_OK) {
+        status = rung_fields_integer(o, "seed", 0, MAX_ROWS, &file->seed);
+    }
+    return status == RUNG_OK ? read_policy(o, &file->policy) : status;
 }
 
 rung_status rung_calibration_file_parse(const char *json, size_t bytes, const char *name, rung_calibration_file *file,
@@ -463,7 +487,7 @@ rung_status rung_calibration_file_parse(const char *json, size_t bytes, const ch
     if (root == NULL) {
         return error->code;
     }
-    object whole = {.json = root, .file = name, .error = error};
+    rung_fields whole = {.json = root, .file = name, .error = error};
     rung_calibration_file made = {0};
     made.path = rung_copy_text(name, strlen(name), "file name", error);
     rung_status status = made.path == NULL ? RUNG_NO_MEMORY : RUNG_OK;

@@ -1,5 +1,5 @@
-/* calibration_write.c: writing calibration.json, the view that src/cascade reads, and the comparison with loaded models. See
- * calibration_file.h. Numbers have the fewest digits that read back as the same double. */
+/* calibration_write.c: writing calibration.json. See calibration_file.h. Numbers have the fewest digits that read back as the same double. */
+#include "base/base64.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "config/calibration_file.h"
@@ -33,37 +33,121 @@ static void put_number(rung_buffer *out, const char *before, double value)
     rung_buffer_format(out, "%s%s", before, isfinite(value) ? rung_print_number(value, digits) : "null");
 }
 
-static void put_exit(rung_buffer *out, const rung_calibration_exit *exit)
+/* As little-endian 32-bit numbers in base64; three of them fill whole groups of characters. */
+static void put_floats(rung_buffer *out, const char *before, const float *values, size_t count)
+{
+    rung_buffer_format(out, "%s\"", before);
+    for (size_t i = 0; i < count; i += 3) {
+        uint8_t raw[12];
+        size_t here = count - i < 3 ? count - i : 3;
+        for (size_t j = 0; j < here; j++) {
+            uint32_t bits;
+            memcpy(&bits, &values[i + j], sizeof bits);
+            for (size_t b = 0; b < 4; b++) {
+                raw[4 * j + b] = (uint8_t)(bits >> 8 * b);
+            }
+        }
+        rung_base64_encode(out, raw, 4 * here);
+    }
+    rung_buffer_text(out, "\"");
+}
+
+static void put_exit(rung_buffer *out, size_t num_labels, const rung_calibration_level *level,
+                     const rung_calibration_exit *exit)
 {
     rung_buffer_format(out, "      {\"layer\": %u", exit->layer);
     put_number(out, ", \"temperature\": ", exit->temperature);
+    put_number(out, ", \"shape\": ", exit->shape);
     put_number(out, ", \"accuracy\": ", exit->accuracy);
     put_number(out, ", \"nll_before\": ", exit->nll_before);
     put_number(out, ", \"nll_after\": ", exit->nll_after);
+    put_number(out, ", \"ece\": ", exit->ece);
+    if (exit->head_weight != NULL) {
+        put_floats(out, ",\n       \"head\": {\"weight\": ", exit->head_weight, num_labels * level->hidden_size);
+        put_floats(out, ", \"bias\": ", exit->head_bias, num_labels);
+        rung_buffer_text(out, "}");
+    }
+    if (exit->deferral_weight != NULL) {
+        size_t count = (size_t)level->hidden_size + RUNG_DEFERRAL_SCORES;
+        put_floats(out, ",\n       \"deferral\": {\"weight\": ", exit->deferral_weight, count);
+        put_number(out, ", \"bias\": ", exit->deferral_bias);
+        rung_buffer_text(out, "}");
+    }
     rung_buffer_text(out, "}");
 }
 
-static void put_level(rung_buffer *out, const rung_calibration_level *level)
+static void put_level(rung_buffer *out, size_t num_labels, const rung_calibration_level *level)
 {
     rung_buffer_text(out, "    {\"name\": ");
     put_string(out, level->name != NULL ? level->name : "");
-    rung_buffer_format(out, ", \"model_sha256\": \"%s\", \"layers\": %u", level->model_sha256, level->num_layers);
+    rung_buffer_format(out, ", \"model_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\",\n     ", level->model_sha256,
+                       level->tokenizer_sha256);
+    rung_buffer_format(out, "\"max_tokens\": %u, \"type_vocab_size\": %u, \"hidden_size\": %u, \"layers\": %u",
+                       level->max_tokens, level->type_vocab_size, level->hidden_size, level->num_layers);
     put_number(out, ", \"accuracy\": ", level->accuracy);
     if (level->has_threshold) {
         put_number(out, ", \"threshold\": ", level->threshold);
     }
     put_number(out, ", \"agreement\": ", level->agreement);
     put_number(out, ", \"answered\": ", level->answered);
+    if (level->has_deferral_threshold) {
+        put_number(out, ", \"deferral_threshold\": ", level->deferral_threshold);
+        put_number(out, ", \"deferral_answered\": ", level->deferral_answered);
+    }
     rung_buffer_text(out, ", \"exits\": [\n");
     for (size_t i = 0; i < level->num_exits; i++) {
-        put_exit(out, &level->exits[i]);
+        put_exit(out, num_labels, level, &level->exits[i]);
         rung_buffer_text(out, i + 1 < level->num_exits ? ",\n" : "]}");
     }
 }
 
-static void put_file(rung_buffer *out, const rung_calibration_file *file)
+static void put_pool(rung_buffer *out, const rung_calibration_pool *pool)
+{
+    const char *separator = "";
+    rung_buffer_text(out, "    {\"levels\": [");
+    for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
+        if (pool->set >> l & 1) {
+            rung_buffer_format(out, "%s%u", separator, l + 1);
+            separator = ", ";
+        }
+    }
+    rung_buffer_format(out, "], \"rows\": %llu", (unsigned long long)pool->rows);
+    put_number(out, ", \"accuracy_temperature\": ", pool->accuracy_temperature);
+    put_number(out, ", \"accuracy_nll\": ", pool->accuracy_nll);
+    separator = ", \"fitted_weights\": [";
+    for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
+        if (pool->set >> l & 1) {
+            put_number(out, separator, pool->fitted_weight[l]);
+            separator = ", ";
+        }
+    }
+    put_number(out, "], \"fitted_temperature\": ", pool->fitted_temperature);
+    put_number(out, ", \"fitted_nll\": ", pool->fitted_nll);
+    put_number(out, ", \"fitted_ece\": ", pool->fitted_ece);
+    rung_buffer_text(out, "}");
+}
+
+static void put_policy(rung_buffer *out, const rung_calibration_policy *policy)
 {
     static const char *const rules[] = {"off", "paper", "agree"};
+    static const char *const weights[] = {"accuracy", "last", "fitted"};
+    rung_buffer_text(out, "  \"policy\": {\"name\": ");
+    put_string(out, policy->name);
+    rung_buffer_format(out, ", \"weights\": \"%s\"",
+                       policy->weights <= RUNG_WEIGHTS_FITTED ? weights[policy->weights] : "");
+    rung_buffer_format(out, ", \"decide_on\": \"%s\"", policy->pooled_decision ? "pooled" : "own");
+    rung_buffer_format(out, ", \"softmax\": \"%s\"", policy->raw_ensemble ? "raw" : "calibrated");
+    rung_buffer_format(out, ", \"defer\": \"%s\"", policy->defer == RUNG_DEFER_LEARNED ? "learned" : "confidence");
+    rung_buffer_format(out, ", \"exit\": {\"rule\": \"%s\"",
+                       policy->exit.rule <= RUNG_EXIT_AGREE ? rules[policy->exit.rule] : "");
+    put_number(out, ", \"tau\": ", policy->exit.tau);
+    rung_buffer_format(out, ", \"patience\": %u", policy->exit.patience);
+    put_number(out, ", \"confidence\": ", policy->exit.confidence);
+    rung_buffer_format(out, ", \"first_layer\": %u}},\n", policy->exit.first_layer);
+}
+
+static void put_file(rung_buffer *out, const rung_calibration_file *file)
+{
     rung_buffer_format(out, "{\n  \"format\": \"rung-calibration\",\n  \"version\": %d,\n", RUNG_CALIBRATION_VERSION);
     rung_buffer_format(out, "  \"precision\": \"%s\",\n", file->precision == RUNG_PRECISION_FP32 ? "fp32" : "int8");
     rung_buffer_format(out, "  \"task\": \"%s\",\n",
@@ -73,24 +157,26 @@ static void put_file(rung_buffer *out, const rung_calibration_file *file)
         rung_buffer_text(out, i > 0 ? ", " : "");
         put_string(out, file->labels[i]);
     }
-    rung_buffer_text(out, "],\n  \"data\": {\"name\": ");
+    rung_buffer_format(out, "],\n  \"labels_from\": \"%s\"",
+                       file->labels_from == RUNG_LABELS_FROM_TOP ? "top" : "data");
+    rung_buffer_text(out, ",\n  \"data\": {\"name\": ");
     put_string(out, file->data_name != NULL ? file->data_name : "");
     rung_buffer_format(out, ", \"sha256\": \"%s\", \"rows\": %llu},\n", file->data_sha256,
                        (unsigned long long)file->data_rows);
     put_number(out, "  \"target_agreement\": ", file->target_agreement);
-    rung_buffer_format(out, ",\n  \"seed\": %llu,\n  \"policy\": {\"name\": ", (unsigned long long)file->seed);
-    put_string(out, file->policy_name);
-    rung_buffer_format(out, ", \"exit\": {\"rule\": \"%s\"",
-                       file->exit.rule <= RUNG_EXIT_AGREE ? rules[file->exit.rule] : "");
-    put_number(out, ", \"tau\": ", file->exit.tau);
-    rung_buffer_format(out, ", \"patience\": %u", file->exit.patience);
-    put_number(out, ", \"confidence\": ", file->exit.confidence);
-    rung_buffer_format(out, ", \"first_layer\": %u}},\n  \"levels\": [\n", file->exit.first_layer);
+    rung_buffer_format(out, ",\n  \"seed\": %llu,\n", (unsigned long long)file->seed);
+    put_policy(out, &file->policy);
+    rung_buffer_text(out, "  \"levels\": [\n");
     for (uint32_t l = 0; l < file->num_levels; l++) {
-        put_level(out, &file->levels[l]);
+        put_level(out, file->num_labels, &file->levels[l]);
         rung_buffer_text(out, l + 1 < file->num_levels ? ",\n" : "");
     }
-    rung_buffer_text(out, "\n  ]\n}\n");
+    rung_buffer_text(out, "\n  ],\n  \"pools\": [");
+    for (size_t i = 0; i < file->num_pools; i++) {
+        rung_buffer_text(out, i > 0 ? ",\n" : "\n");
+        put_pool(out, &file->pools[i]);
+    }
+    rung_buffer_text(out, file->num_pools > 0 ? "\n  ]\n}\n" : "]\n}\n");
 }
 
 rung_status rung_calibration_file_print(const rung_calibration_file *file, rung_buffer *out, rung_error *error)
@@ -125,137 +211,4 @@ rung_status rung_calibration_file_save(const rung_calibration_file *file, const 
     }
     rung_buffer_deinit(&text);
     return status;
-}
-
-rung_status rung_calibration_file_view(rung_calibration_file *file, rung_calibration *calibration, rung_error *error)
-{
-    rung_calibration view = {.num_levels = file->num_levels, .num_classes = (uint32_t)file->num_labels};
-    for (uint32_t l = 0; l < file->num_levels; l++) {
-        const rung_calibration_level *level = &file->levels[l];
-        double *temperatures = rung_alloc(level->num_layers, sizeof *temperatures, "calibration", error);
-        if (temperatures == NULL) {
-            return RUNG_NO_MEMORY;
-        }
-        for (uint32_t layer = 0; layer < level->num_layers; layer++) {
-            temperatures[layer] = 1;
-        }
-        for (size_t i = 0; i < level->num_exits; i++) {
-            temperatures[level->exits[i].layer - 1] = level->exits[i].temperature;
-        }
-        free(file->temperatures[l]);
-        file->temperatures[l] = temperatures;
-        view.level[l] = (rung_level_calibration){
-            .num_exits = level->num_layers, .temperature = temperatures, .accuracy = level->accuracy};
-    }
-    *calibration = view;
-    return RUNG_OK;
-}
-
-static rung_status fill_identity_level(uint32_t number, const rung_model *model, rung_calibration_level *level,
-                                       rung_error *error)
-{
-    char name[16];
-    snprintf(name, sizeof name, "level%u", number);
-    *level = (rung_calibration_level){.num_layers = (uint32_t)model->config.num_layers, .accuracy = 1, .agreement = 1};
-    level->name = rung_copy_text(name, strlen(name), "calibration", error);
-    level->exits = rung_alloc(level->num_layers, sizeof *level->exits, "calibration", error);
-    if (level->name == NULL || level->exits == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    memcpy(level->model_sha256, model->hash, sizeof level->model_sha256);
-    for (uint32_t layer = 1; layer <= level->num_layers; layer++) {
-        if (rung_model_has_exit(model, layer - 1)) {
-            level->exits[level->num_exits++] = (rung_calibration_exit){.layer = layer, .temperature = 1, .accuracy = 1};
-        }
-    }
-    return RUNG_OK;
-}
-
-rung_status rung_calibration_file_identity(uint32_t num_levels, const rung_model *const *models,
-                                           rung_calibration_file *file, rung_error *error)
-{
-    rung_calibration_file made = {.num_levels = num_levels,
-                                  .precision = models[0]->precision,
-                                  .task = models[0]->config.task,
-                                  .num_labels = models[0]->config.num_labels};
-    made.labels = rung_alloc(made.num_labels, sizeof *made.labels, "calibration", error);
-    rung_status status = made.labels == NULL ? RUNG_NO_MEMORY : RUNG_OK;
-    for (size_t i = 0; status == RUNG_OK && i < made.num_labels; i++) {
-        made.labels[i] = rung_copy_text(models[0]->labels[i], strlen(models[0]->labels[i]), "calibration", error);
-        status = made.labels[i] == NULL ? RUNG_NO_MEMORY : RUNG_OK;
-    }
-    for (uint32_t l = 0; status == RUNG_OK && l < num_levels; l++) {
-        status = fill_identity_level(l + 1, models[l], &made.levels[l], error);
-    }
-    if (status != RUNG_OK) {
-        rung_calibration_file_deinit(&made);
-        return status;
-    }
-    rung_calibration_file_deinit(file);
-    *file = made;
-    return RUNG_OK;
-}
-
-static const char *name_of(const rung_calibration_file *file)
-{
-    return file->path != NULL ? file->path : "calibration";
-}
-
-static rung_status check_level(const rung_calibration_file *file, uint32_t l, const rung_model *model,
-                               rung_error *error)
-{
-    const rung_calibration_level *level = &file->levels[l];
-    if (model->precision != file->precision) {
-        const char *theirs = file->precision == RUNG_PRECISION_FP32 ? "fp32" : "int8";
-        return rung_fail(
-            error, RUNG_MISMATCH,
-            "%s: was fitted in %s, but %s runs in %s; run rung fit in that precision, or use --precision %s",
-            name_of(file), theirs, model->path, model->precision == RUNG_PRECISION_FP32 ? "fp32" : "int8", theirs);
-    }
-    if (strcmp(level->model_sha256, model->hash) != 0) {
-        return rung_fail(error, RUNG_MISMATCH,
-                         "%s: levels[%u].model_sha256 is %.12s..., but %s has %.12s...; run rung fit for these models",
-                         name_of(file), l, level->model_sha256, model->path, model->hash);
-    }
-    if (level->num_layers != model->config.num_layers) {
-        return rung_fail(error, RUNG_MISMATCH,
-                         "%s: levels[%u].layers is %u, but %s has %zu; run rung fit for these models", name_of(file), l,
-                         level->num_layers, model->path, model->config.num_layers);
-    }
-    if (file->task != model->config.task) {
-        return rung_fail(error, RUNG_MISMATCH, "%s: task is %s, but %s is %s; run rung fit for these models",
-                         name_of(file), file->task == RUNG_TASK_SINGLE_LABEL ? "single_label" : "multi_label",
-                         model->path, model->config.task == RUNG_TASK_SINGLE_LABEL ? "single_label" : "multi_label");
-    }
-    return RUNG_OK;
-}
-
-rung_status rung_calibration_file_check(const rung_calibration_file *file, uint32_t num_levels,
-                                        const rung_model *const *models, const char *const *labels, size_t num_labels,
-                                        rung_error *error)
-{
-    if (file->num_levels != num_levels) {
-        return rung_fail(error, RUNG_MISMATCH, "%s: is for %u levels, but the cascade has %u; run rung fit for it",
-                         name_of(file), file->num_levels, num_levels);
-    }
-    for (uint32_t l = 0; l < num_levels; l++) {
-        rung_status status = check_level(file, l, models[l], error);
-        if (status != RUNG_OK) {
-            return status;
-        }
-    }
-    if (file->num_labels != num_labels) {
-        return rung_fail(error, RUNG_MISMATCH,
-                         "%s: has %zu labels, but the models have %zu; run rung fit for these models", name_of(file),
-                         file->num_labels, num_labels);
-    }
-    for (size_t i = 0; i < num_labels; i++) {
-        if (strcmp(file->labels[i], labels[i]) != 0) {
-            return rung_fail(
-                error, RUNG_MISMATCH,
-                "%s: labels[%zu] is '%.64s', but the models' is '%.64s'; run rung fit again, or rename with labels",
-                name_of(file), i, file->labels[i], labels[i]);
-        }
-    }
-    return RUNG_OK;
 }
