@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(level->name != NULL && level->model_path != NULL && level->speed > 0 && level->has_link == (l > 0));
         require(!level->has_link || rung_link_check(&level->link, &error) == RUNG_OK);
     }
-    rung_options_show(&text, config.options, config.num_levels);
+    rung_options_show(&text, config.options, RUNG_FILE_CASCADE, config.num_levels);
     require(!text.failed);
     rung_buffer_deinit(&text);
     rung_cascade_config_deinit(&config);

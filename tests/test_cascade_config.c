@@ -150,12 +150,12 @@ static void flags_win_over_the_file(void **state)
     assert_string_equal(config.levels[1].model_path,
                         "here.safetensors"); /* a flag's path is relative to where rung runs */
     rung_buffer text = {0};
-    rung_options_show(&text, config.options, config.num_levels);
-    assert_non_null(strstr(text.data, "levels.1.speed               0.25                             c.yaml:4\n"));
-    assert_non_null(strstr(text.data, "policy.exit.tau              0.02                             c.yaml:21\n"));
-    assert_non_null(strstr(text.data, "policy.prune.layers          all                              policy tabi\n"));
+    rung_options_show(&text, config.options, RUNG_FILE_CASCADE, config.num_levels);
+    assert_non_null(strstr(text.data, "levels.1.speed                 0.25                             c.yaml:4\n"));
+    assert_non_null(strstr(text.data, "policy.exit.tau                0.02                             c.yaml:21\n"));
+    assert_non_null(strstr(text.data, "policy.prune.layers            all                              policy tabi\n"));
     assert_non_null(
-        strstr(text.data, "policy.offload.k             7                                policy.offload.k\n"));
+        strstr(text.data, "policy.offload.k               7                                policy.offload.k\n"));
     rung_buffer_deinit(&text);
     rung_cascade_config_deinit(&config);
     rung_options_free(flags);
@@ -179,17 +179,15 @@ static void custom_links(void **state)
     rung_cascade_config_deinit(&config);
     rung_options_free(flags);
     refuse("levels:\n  - model: a\n  - model: b\n", RUNG_INVALID,
-           "c.yaml:3:5: levels.2.link is missing; give a preset (lan, wifi, 5g, 4g, satellite) or {rtt, up, down, "
-           "jitter}");
+           "c.yaml:3:5: levels.2.link is missing; give a preset (lan, wifi, 5g, 4g, satellite), a trace file, or "
+           "{rtt, up, down, jitter}");
     refuse("levels: [{model: a}, {model: b, link: {rtt: 8ms, up: 1Mbit/s}}]\n", RUNG_INVALID,
-           "c.yaml:1:22: levels.2.link.down is missing; a link is a preset or has rtt, up and down");
+           "c.yaml:1:22: levels.2.link.down is missing; a link is a preset, a trace, or has rtt, up and down");
     refuse("levels: [{model: a}, {model: b, link: wfi}]\n", RUNG_INVALID,
-           "c.yaml:1: levels.2.link: 'wfi' is not a preset (lan, wifi, 5g, 4g, satellite) or {rtt, up, down, jitter}; "
-           "did you mean 'wifi'?");
-    refuse("levels: [{model: a}, {model: b, link: links/x.csv}]\n", RUNG_UNSUPPORTED,
-           "c.yaml:1: levels.2.link: 'links/x.csv' looks like a trace file, which is not available in this version; "
-           "use a preset or {rtt, up, "
-           "down, jitter}");
+           "c.yaml:1: levels.2.link: 'wfi' is not a preset (lan, wifi, 5g, 4g, satellite), a trace file, or {rtt, up, "
+           "down, jitter}; did you mean 'wifi'?");
+    refuse("levels: [{model: a}, {model: b, link: links/x.csv}]\n", RUNG_NOT_FOUND,
+           "c.yaml:1: levels.2.link: dir/links/x.csv: cannot open: No such file or directory");
     refuse("levels: [{model: a, link: wifi}]\n", RUNG_INVALID,
            "c.yaml:1: levels.1.link: the first level has no level below it, so no link; remove it");
     refuse("levels: [{model: a}, {model: b, link: {rtt: 0ms, up: 1Mbit/s, down: 1Mbit/s, jitter: 1ms}}]\n",
@@ -283,7 +281,7 @@ static void one_model_alone(void **state)
 static void fitted_thresholds(void **state)
 {
     (void)state;
-    rung_calibration_file file = {.num_levels = 2, .path = NULL, .policy_name = "rung"};
+    rung_calibration_file file = {.num_levels = 2, .path = NULL, .policy.name = "rung"};
     file.levels[0].has_threshold = true;
     file.levels[0].threshold = 0.75;
     rung_error error;
@@ -303,6 +301,14 @@ static void fitted_thresholds(void **state)
     config = parse(TWO "policy: {offload: {threshold: 0.6}}\n", NULL);
     assert_int_equal(rung_cascade_config_use_calibration(&config, &file, &error), RUNG_OK);
     assert_true(config.policy.offload.threshold[0] == 0.6);
+    rung_cascade_config_deinit(&config);
+    /* Learned deferral has thresholds of its own. */
+    file.levels[0].has_deferral_threshold = true;
+    file.levels[0].deferral_threshold = 0.625;
+    config = parse(TWO "policy: {defer: learned}\n", NULL);
+    assert_int_equal(config.policy.defer, RUNG_DEFER_LEARNED);
+    assert_int_equal(rung_cascade_config_use_calibration(&config, &file, &error), RUNG_OK);
+    assert_true(config.policy.offload.threshold[0] == 0.625 && config.policy.offload.threshold[1] == before);
     rung_cascade_config_deinit(&config);
     /* Fitted for another policy. */
     config = parse(TWO "policy: {name: tabi}\n", NULL);

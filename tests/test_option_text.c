@@ -47,7 +47,7 @@ static void help(void **state)
     rung_buffer text = {0};
     rung_options_help(&text, &commands[0], 100);
     assert_non_null(strstr(text.data, "Usage: rung classify [options] [TEXT...]\n"));
-    assert_non_null(strstr(text.data, "  -c, --config FILE                 the cascade's YAML file;"));
+    assert_non_null(strstr(text.data, "  -c, --config FILE                 the YAML file of the cascade or node;"));
     assert_non_null(strstr(text.data, "default int8)"));
     assert_non_null(strstr(text.data, "(0 to 1; default of the policy)"));
     assert_non_null(strstr(text.data, "--levels.N.link.rtt TIME"));
@@ -72,12 +72,12 @@ static void show(void **state)
     assert_int_equal(
         rung_options_put(options, RUNG_OPTION_POLICY_NAME, 0, RUNG_SOURCE_FILE, "c.yaml:9", NULL, "c", "tabi", &error),
         RUNG_OK);
-    rung_options_show(&text, options, 2);
-    assert_non_null(strstr(text.data, "\nlevels.1.speed               1                                default\n"));
+    rung_options_show(&text, options, RUNG_FILE_CASCADE, 2);
+    assert_non_null(strstr(text.data, "\nlevels.1.speed                 1                                default\n"));
     assert_non_null(
-        strstr(text.data, "\nlevels.2.speed               3                                levels.2.speed\n"));
-    assert_non_null(strstr(text.data, "\npolicy.name                  tabi                             c.yaml:9\n"));
-    assert_non_null(strstr(text.data, "\ncalibration                  -                                not set\n"));
+        strstr(text.data, "\nlevels.2.speed                 3                                levels.2.speed\n"));
+    assert_non_null(strstr(text.data, "\npolicy.name                    tabi                             c.yaml:9\n"));
+    assert_non_null(strstr(text.data, "\ncalibration                    -                                not set\n"));
     assert_null(strstr(text.data, "levels.3."));
     assert_null(strstr(text.data, "plan"));
     assert_null(strstr(text.data, "config ")); /* a flag, no value of the cascade */
@@ -142,7 +142,7 @@ static void man(void **state)
     assert_false(text.failed);
     assert_true(strncmp(text.data, ".TH RUNG 1 ", 11) == 0);
     assert_non_null(strstr(text.data, "\n.B \\-\\-policy, \\-\\-policy.name NAME\n"));
-    assert_non_null(strstr(text.data, ". Commands: classify, demo, fit, bench, config.\n"));
+    assert_non_null(strstr(text.data, ". Commands: classify, demo, fit, bench, profile, serve, config.\n"));
     /* No line of text is taken for a request. */
     for (const char *line = text.data; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n' ? 1 : 0;

@@ -47,7 +47,7 @@ static void every_type(void **state)
     value = parse(RUNG_OPTION_LEVEL_MEMORY, "64MiB");
     assert_int_equal(value.integer, 67108864);
     rung_option_value_deinit(&value);
-    value = parse(RUNG_OPTION_LEVEL_LINK_RTT, "8ms");
+    value = parse(RUNG_OPTION_LEVEL_LINK + RUNG_LINK_KEY_RTT, "8ms");
     assert_true(value.number == 0.008);
     rung_option_value_deinit(&value);
     value = parse(RUNG_OPTION_LABELS, "NEGATIVE=neg,POSITIVE=a=b");
@@ -93,17 +93,23 @@ static void refusals(void **state)
         {RUNG_OPTION_LEVEL_MEMORY, "64", RUNG_INVALID,
          "x: '64' has no unit; write for example 64MiB (units: B, kB, MB, GB, KiB, MiB, GiB)"},
         {RUNG_OPTION_LEVEL_MEMORY, "0B", RUNG_INVALID, "x: 0B is outside the range: 1B to 1TiB"},
-        {RUNG_OPTION_LEVEL_LINK_RTT, "2min", RUNG_INVALID, "x: 2min is outside the range: 0s to 60s"},
-        {RUNG_OPTION_LEVEL_LINK_UP, "0bit/s", RUNG_INVALID, "x: 0bit/s is outside the range: 1bit/s to 1000Gbit/s"},
+        {RUNG_OPTION_LEVEL_LINK + RUNG_LINK_KEY_RTT, "2min", RUNG_INVALID, "x: 2min is outside the range: 0s to 60s"},
+        {RUNG_OPTION_LEVEL_LINK + RUNG_LINK_KEY_UP, "0bit/s", RUNG_INVALID,
+         "x: 0bit/s is outside the range: 1bit/s to 1000Gbit/s"},
         {RUNG_OPTION_LABELS, "a", RUNG_INVALID, "x: 'a' has no '='; write OLD=NEW,OLD=NEW"},
         {RUNG_OPTION_LABELS, "a=", RUNG_INVALID, "x: a name is empty; write OLD=NEW"},
         {RUNG_OPTION_LABELS, "a=b,a=c", RUNG_INVALID, "x: 'a' is renamed twice"},
         {RUNG_OPTION_POLICY_NAME, "pabee", RUNG_UNSUPPORTED,
          "x: 'pabee' is not available in this version; use rung, paper, tabi, tangobert or single"},
-        {RUNG_OPTION_POLICY_DEFER, "learned", RUNG_UNSUPPORTED,
-         "x: 'learned' is not available in this version; use confidence"},
-        {RUNG_OPTION_POLICY_ENSEMBLE_WEIGHTS, "fitted", RUNG_UNSUPPORTED,
-         "x: 'fitted' is not available in this version; use accuracy or last"},
+        {RUNG_OPTION_UPSTREAM_PROTOCOL, "tei", RUNG_UNSUPPORTED, "x: 'tei' is not available in this version; use rung"},
+        {RUNG_OPTION_TLS_KEY_FILE, "key.pem", RUNG_UNSUPPORTED,
+         "x: 'tls.key_file' is not available in this version; remove it, and put a proxy with TLS before the node's "
+         "loopback address"},
+        {RUNG_OPTION_DEADLINE, "0ms", RUNG_INVALID, "x: 0ms is outside the range: 1ms to 600s"},
+        {RUNG_OPTION_LISTEN, "127.0.0.1", RUNG_INVALID,
+         "x: '127.0.0.1' has no port; write address and port, as 127.0.0.1:8080"},
+        {RUNG_OPTION_UPSTREAM_ADDRESSES, "http://a:1,b:2", RUNG_INVALID,
+         "x: 'b:2' does not begin with http:// or https://; write http://host:port or https://host:port"},
         {RUNG_OPTION_POLICY_SPECULATE, "true", RUNG_UNSUPPORTED,
          "x: 'true' is not available in this version; use false"},
         {RUNG_OPTION_PLAN, "plan.json", RUNG_UNSUPPORTED,
@@ -129,6 +135,7 @@ static void flags_and_ranges(void **state)
     assert_string_equal(rung_option_flag("seed", flag), "--seed");
     assert_string_equal(rung_option_range(rung_option_spec_of(RUNG_OPTION_MAX_LINE), range), "1KiB to 1GiB");
     assert_string_equal(rung_option_range(rung_option_spec_of(RUNG_OPTION_CONFIG), range), "");
+    assert_string_equal(rung_option_range(rung_option_spec_of(RUNG_OPTION_BATCH_MAX_WAIT), range), "0s to 1s");
     rung_buffer names = {0};
     rung_append_choices(&names, "a|b|c");
     rung_buffer_text(&names, ";");

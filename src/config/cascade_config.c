@@ -1,11 +1,11 @@
-/* cascade_config.c: options and files into a cascade. See cascade_config.h. The keys of the file are read by cascade_file.c. */
+/* cascade_config.c: options and files into a cascade. See cascade_config.h. The keys of the file are read by option_file.c. */
 #include "config/cascade_config.h"
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "config/cascade_file.h"
+#include "config/link_config.h"
 #include "config/number.h"
-#include "config/suggest.h"
+#include "config/option_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@
 /* One cascade while it is made. */
 typedef struct builder {
     rung_cascade_config config;
-    rung_cascade_lines lines;
+    rung_file_lines lines;
+    uint32_t own_level; /* 1-based: the only one with a model, of a node; 0: all have */
     rung_error *error;
 } builder;
 
@@ -26,6 +27,7 @@ void rung_cascade_config_deinit(rung_cascade_config *config)
     for (size_t l = 0; l < RUNG_MAX_LEVELS; l++) {
         free(config->levels[l].name);
         free(config->levels[l].model_path);
+        rung_link_trace_free(config->levels[l].trace);
     }
     for (size_t i = 0; config->renames != NULL && i < config->num_renames; i++) {
         free(config->renames[i].from);
@@ -95,60 +97,10 @@ static rung_status fill_name(builder *b, uint32_t level)
     return status;
 }
 
-static rung_status find_preset(const builder *b, uint32_t level, const rung_option_value *value, rung_link *link)
-{
-    size_t count;
-    const rung_link *presets = rung_link_presets(&count);
-    rung_suggestion suggestion = {.name = value->text};
-    char hint[RUNG_HINT_BYTES];
-    char shown[RUNG_QUOTED_BYTES];
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(presets[i].name, value->text) == 0) {
-            *link = presets[i];
-            return RUNG_OK;
-        }
-        rung_suggest(&suggestion, presets[i].name);
-    }
-    rung_shorten(value->text, strlen(value->text), shown);
-    if (strchr(value->text, '/') != NULL || strstr(value->text, ".csv") != NULL) {
-        return rung_fail(
-            b->error, RUNG_UNSUPPORTED,
-            "%s: levels.%u.link: '%s' looks like a trace file, which is not available in this version; use a preset "
-            "or {rtt, up, down, jitter}",
-            value->origin, level + 1, shown);
-    }
-    return rung_fail(
-        b->error, RUNG_INVALID,
-        "%s: levels.%u.link: '%s' is not a preset (lan, wifi, 5g, 4g, satellite) or {rtt, up, down, jitter}%s",
-        value->origin, level + 1, shown, rung_suggestion_hint(&suggestion, hint));
-}
-
-/* One figure of a link over the preset's, if it was given; else the preset must have it. */
-static rung_status fill_figure(const builder *b, uint32_t level, rung_option_id id, double factor, bool has_preset,
-                               rung_link *link, double *figure)
-{
-    static const char advice[] = "a link is a preset or has rtt, up and down";
-    const rung_option_value *value = level_value(b, id, level);
-    if (is_given(value)) {
-        *figure = value->number * factor;
-        link->source = NULL;
-        snprintf(link->name, sizeof link->name, "custom");
-    } else if (!has_preset && id != RUNG_OPTION_LEVEL_LINK_JITTER) {
-        return fail_missing(b, level, strstr(rung_option_spec_of(id)->key, "link"), advice);
-    }
-    return RUNG_OK;
-}
-
 static rung_status fill_link(builder *b, uint32_t level)
 {
-    static const rung_option_id figures[] = {RUNG_OPTION_LEVEL_LINK_RTT, RUNG_OPTION_LEVEL_LINK_UP,
-                                             RUNG_OPTION_LEVEL_LINK_DOWN, RUNG_OPTION_LEVEL_LINK_JITTER};
-    const rung_option_value *preset = level_value(b, RUNG_OPTION_LEVEL_LINK, level);
-    const rung_option_value *first = is_given(preset) ? preset : NULL;
-    for (size_t i = 0; i < 4 && first == NULL; i++) {
-        const rung_option_value *value = level_value(b, figures[i], level);
-        first = is_given(value) ? value : NULL;
-    }
+    rung_level_config *target = &b->config.levels[level];
+    const rung_option_value *first = rung_link_config_given(b->config.options, RUNG_OPTION_LEVEL_LINK, level);
     if (level == 0) {
         return first == NULL
                    ? RUNG_OK
@@ -157,20 +109,14 @@ static rung_status fill_link(builder *b, uint32_t level)
                                first->origin);
     }
     if (first == NULL) {
-        return fail_missing(b, level, "link",
-                            "give a preset (lan, wifi, 5g, 4g, satellite) or {rtt, up, down, jitter}");
+        return fail_missing(b, level, "link", "give " RUNG_LINK_FORMS);
     }
-    rung_link *link = &b->config.levels[level].link;
-    rung_status status = is_given(preset) ? find_preset(b, level, preset, link) : RUNG_OK;
-    double *const fields[] = {&link->rtt_ms, &link->up_bps, &link->down_bps, &link->jitter_ms};
-    const double factors[] = {1e3, 1, 1, 1e3};
-    for (size_t i = 0; status == RUNG_OK && i < 4; i++) {
-        status = fill_figure(b, level, figures[i], factors[i], is_given(preset), link, fields[i]);
-    }
-    if (status == RUNG_OK && rung_link_check(link, b->error) != RUNG_OK) {
-        return rung_fail_in(b->error, "%s: levels.%u", first->origin, level + 1);
-    }
-    b->config.levels[level].has_link = true;
+    char where[MAX_CONTEXT_BYTES];
+    snprintf(where, sizeof where, "%.400s:%u:%u", file_name(b), b->lines.level_line[level],
+             b->lines.level_column[level]);
+    rung_status status = rung_link_config_fill(b->config.options, RUNG_OPTION_LEVEL_LINK, level, where, &target->link,
+                                               &target->trace, b->error);
+    target->has_link = status == RUNG_OK;
     return status;
 }
 
@@ -179,7 +125,13 @@ static rung_status fill_level(builder *b, uint32_t level)
     rung_level_config *target = &b->config.levels[level];
     const rung_option_value *model = level_value(b, RUNG_OPTION_LEVEL_MODEL, level);
     const rung_option_value *memory = level_value(b, RUNG_OPTION_LEVEL_MEMORY, level);
+    bool elsewhere = b->own_level > 0 && level + 1 != b->own_level;
     rung_status status = fill_name(b, level);
+    if (status == RUNG_OK && b->own_level > 0) {
+        target->speed = level_value(b, RUNG_OPTION_LEVEL_SPEED, level)->number;
+        target->memory_bytes = is_given(memory) ? memory->integer : 0;
+        return elsewhere ? RUNG_OK : resolve(model, &target->model_path, b->error);
+    }
     if (status == RUNG_OK && !is_given(model)) {
         return fail_missing(b, level, "model", "give a packed file or a Hugging Face directory");
     }
@@ -411,6 +363,11 @@ static rung_status fill_policy(builder *b)
     if (status == RUNG_OK) {
         status = take_ensemble(b, policy);
     }
+    if (status == RUNG_OK) {
+        uint32_t choice = 0;
+        status = take_choice(b, RUNG_OPTION_POLICY_DEFER, (uint32_t)policy->defer, &choice);
+        policy->defer = (rung_defer)choice;
+    }
     if (status == RUNG_OK && rung_policy_check(policy, NULL, b->error) != RUNG_OK) {
         status = rung_fail_in(b->error, "%s", file_name(b));
     }
@@ -460,13 +417,29 @@ static rung_status end(builder *b, rung_status status, rung_cascade_config *conf
     return RUNG_OK;
 }
 
+rung_status rung_cascade_config_of_node(rung_options *options, const char *path, uint32_t num_levels,
+                                        uint32_t own_level, rung_cascade_config *config, rung_error *error)
+{
+    builder b = {.config.options = options, .own_level = own_level, .error = error};
+    rung_status status = RUNG_OK;
+    if (path != NULL) {
+        b.config.path = rung_copy_text(path, strlen(path), "file name", error);
+        status = b.config.path == NULL ? RUNG_NO_MEMORY : RUNG_OK;
+    }
+    if (status == RUNG_OK) {
+        status = finish(&b, num_levels);
+    }
+    return end(&b, status, config);
+}
+
 static rung_status read_yaml(builder *b, const rung_yaml *yaml, const char *directory)
 {
     b->config.path = rung_copy_text(yaml->name, strlen(yaml->name), "file name", b->error);
     if (b->config.path == NULL) {
         return RUNG_NO_MEMORY;
     }
-    rung_status status = rung_cascade_file_apply(yaml, directory, b->config.options, &b->lines, b->error);
+    rung_status status =
+        rung_option_file_apply(yaml, RUNG_FILE_CASCADE, directory, b->config.options, &b->lines, b->error);
     return status == RUNG_OK ? finish(b, b->lines.num_levels) : status;
 }
 
@@ -579,7 +552,7 @@ rung_status rung_cascade_config_use_calibration(rung_cascade_config *config, con
                                                 rung_error *error)
 {
     const rung_option_value *value = rung_options_value(config->options, RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD);
-    if (is_given(value) || strcmp(file->policy_name, config->policy.name) != 0 ||
+    if (is_given(value) || strcmp(file->policy.name, config->policy.name) != 0 ||
         file->num_levels != config->num_levels) {
         return RUNG_OK;
     }
@@ -588,7 +561,12 @@ rung_status rung_cascade_config_use_calibration(rung_cascade_config *config, con
     rung_buffer text = {0};
     for (uint32_t l = 0; l < file->num_levels; l++) {
         char digits[RUNG_NUMBER_BYTES];
-        threshold[l] = file->levels[l].has_threshold ? file->levels[l].threshold : threshold[l];
+        const rung_calibration_level *level = &file->levels[l];
+        if (config->policy.defer == RUNG_DEFER_LEARNED) {
+            threshold[l] = level->has_deferral_threshold ? level->deferral_threshold : threshold[l];
+        } else {
+            threshold[l] = level->has_threshold ? level->threshold : threshold[l];
+        }
         rung_buffer_format(&text, "%s%s", l > 0 ? ", " : "", rung_print_number(threshold[l], digits));
     }
     rung_status status = rung_buffer_check(&text, "thresholds", error);

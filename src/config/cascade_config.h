@@ -1,5 +1,5 @@
 /* cascade_config.h: what cascade.yaml says, checked and with defaults filled in. Called by src/cli, src/run and rung_cascade_open. Opens
- * no model: paths are resolved, not read. */
+ * no model: paths are resolved, not read; but for the traces of links. */
 #ifndef RUNG_CONFIG_CASCADE_CONFIG_H
 #define RUNG_CONFIG_CASCADE_CONFIG_H
 
@@ -11,11 +11,12 @@
 
 typedef struct rung_level_config {
     char *name;
-    char *model_path;      /* against the directory of the file that names it */
-    double speed;          /* time = profiled compute / speed, > 0 */
-    uint64_t memory_bytes; /* 0: no limit */
-    bool has_link;         /* false for level 1 */
-    rung_link link;        /* from the level below */
+    char *model_path;       /* against the directory of the file that names it */
+    double speed;           /* time = profiled compute / speed, > 0 */
+    uint64_t memory_bytes;  /* 0: no limit */
+    bool has_link;          /* false for level 1 */
+    rung_link link;         /* from the level below; lends `trace` */
+    rung_link_trace *trace; /* owned; NULL: the link has none */
 } rung_level_config;
 
 typedef struct rung_label_rename {
@@ -47,6 +48,12 @@ rung_status rung_cascade_config_load(const char *path, const char *data_dir, con
 rung_status rung_cascade_config_parse(const char *yaml, size_t bytes, const char *name, const char *directory,
                                       const rung_options *overrides, rung_cascade_config *config,
                                       rung_error *error) RUNG_WARN_UNUSED;
+
+/* For node_config.c: a cascade of which only level own_level (1-based) has a model; the others have a name, and there are no links. The names and the own
+ * model are among the options, which are taken over, also on failure. path may be NULL. */
+rung_status rung_cascade_config_of_node(rung_options *options, const char *path, uint32_t num_levels,
+                                        uint32_t own_level, rung_cascade_config *config,
+                                        rung_error *error) RUNG_WARN_UNUSED;
 
 /* Thresholds that were fitted for the policy of this name take effect where neither file nor flag gives any. */
 rung_status rung_cascade_config_use_calibration(rung_cascade_config *config, const rung_calibration_file *file,

@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "config/option_value.h"
 #include "config/suggest.h"
 
 #include <jansson.h>
@@ -13,7 +14,9 @@
 
 #define POSITION_BYTES 24
 
-static const char field_names[] = "id|text|text_pair|label";
+#define PATH_BYTES 64
+
+static const char line_fields[] = "id|text|text_pair|label";
 
 /* A text that is lent until the line is packed. */
 typedef struct slice {
@@ -77,17 +80,34 @@ static rung_status check_not_empty(const char *field, slice text, rung_error *er
     return rung_fail(error, RUNG_INVALID, "%s is empty%s", field, text.bytes > 0 ? " (white space only)" : "");
 }
 
-static rung_status read_text(const json_t *object, const char *field, slice *text, rung_error *error)
+/* The object that is read. */
+typedef struct source {
+    const json_t *object;
+    const char *place; /* where it lies: "" for a line, else before the names of its fields in messages: "inputs[3]" */
+    const char *known; /* its fields, "a|b" */
+    uint64_t position;
+} source;
+
+/* How messages call a field. */
+static const char *path_of(const source *from, const char *field, char path[PATH_BYTES])
 {
-    const json_t *value = json_object_get(object, field);
+    snprintf(path, PATH_BYTES, "%s%s%s", from->place, from->place[0] != '\0' ? "." : "", field);
+    return path;
+}
+
+static rung_status read_text(const source *from, const char *field, slice *text, rung_error *error)
+{
+    char path[PATH_BYTES];
+    const json_t *value = json_object_get(from->object, field);
     if (value == NULL) {
         return RUNG_OK;
     }
+    path_of(from, field, path);
     if (!json_is_string(value)) {
-        return rung_fail(error, RUNG_INVALID, "field '%s' must be a string, not %s", field, type_name(value));
+        return rung_fail(error, RUNG_INVALID, "field '%s' must be a string, not %s", path, type_name(value));
     }
     slice found = {json_string_value(value), json_string_length(value)};
-    rung_status status = check_not_empty(field, found, error);
+    rung_status status = check_not_empty(path, found, error);
     if (status == RUNG_OK) {
         *text = found;
     }
@@ -101,12 +121,12 @@ static slice print_integer(uint64_t value, char out[POSITION_BYTES])
 }
 
 /* A string, an integer's decimal text, or the position. */
-static rung_status read_id(const json_t *object, uint64_t position, char digits[POSITION_BYTES], slice *id,
-                           rung_error *error)
+static rung_status read_id(const source *from, char digits[POSITION_BYTES], slice *id, rung_error *error)
 {
-    const json_t *value = json_object_get(object, "id");
+    char path[PATH_BYTES];
+    const json_t *value = json_object_get(from->object, "id");
     if (value == NULL) {
-        *id = print_integer(position, digits);
+        *id = print_integer(from->position, digits);
         return RUNG_OK;
     }
     if (json_is_integer(value)) {
@@ -114,13 +134,14 @@ static rung_status read_id(const json_t *object, uint64_t position, char digits[
         *id = (slice){digits, (size_t)length};
         return RUNG_OK;
     }
+    path_of(from, "id", path);
     if (!json_is_string(value)) {
-        return rung_fail(error, RUNG_INVALID, "field 'id' must be a string, not %s", type_name(value));
+        return rung_fail(error, RUNG_INVALID, "field '%s' must be a string, not %s", path, type_name(value));
     }
     size_t bytes = json_string_length(value);
     if (bytes == 0 || bytes > RUNG_LINE_MAX_ID_BYTES) {
-        return rung_fail(error, bytes == 0 ? RUNG_INVALID : RUNG_LIMIT, "field 'id' has %zu bytes; it may have 1 to %d",
-                         bytes, RUNG_LINE_MAX_ID_BYTES);
+        return rung_fail(error, bytes == 0 ? RUNG_INVALID : RUNG_LIMIT, "field '%s' has %zu bytes; it may have 1 to %d",
+                         path, bytes, RUNG_LINE_MAX_ID_BYTES);
     }
     *id = (slice){json_string_value(value), bytes};
     return RUNG_OK;
@@ -150,24 +171,44 @@ static rung_status read_label(const json_t *object, rung_line *line, slice *labe
     return RUNG_OK;
 }
 
-static rung_status check_fields(const json_t *object, rung_error *error)
+/* "id, text and label" of "id|text|label". */
+static const char *list_names(const char *names, char list[PATH_BYTES])
+{
+    size_t length = 0;
+    const char *last = strrchr(names, '|');
+    for (const char *c = names; *c != '\0'; c++) {
+        const char *written = *c != '|' ? NULL : c == last ? " and " : ", ";
+        int more = written != NULL ? snprintf(list + length, PATH_BYTES - length, "%s", written)
+                                   : snprintf(list + length, PATH_BYTES - length, "%c", *c);
+        length += (size_t)more;
+        if (length >= PATH_BYTES) {
+            break;
+        }
+    }
+    return list;
+}
+
+static rung_status check_fields(const source *from, rung_error *error)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    json_object_foreach((json_t *)(uintptr_t)from->object, key, value)
     {
+        char path[PATH_BYTES];
         char shown[RUNG_QUOTED_BYTES];
         char hint[RUNG_HINT_BYTES];
+        char names[PATH_BYTES];
         if (strcmp(key, "target") == 0) {
             return rung_fail(error, RUNG_UNSUPPORTED,
-                             "field 'target' needs a plan with certified targets, which this version "
-                             "does not have; leave it out");
+                             "field '%s' needs a plan with certified targets, which this version "
+                             "does not have; leave it out",
+                             path_of(from, key, path));
         }
-        if (strcmp(key, "id") != 0 && strcmp(key, "text") != 0 && strcmp(key, "text_pair") != 0 &&
-            strcmp(key, "label") != 0) {
-            rung_hint_of_choices(key, field_names, hint);
-            return rung_fail(error, RUNG_INVALID, "unknown field '%s'%s", rung_shorten(key, strlen(key), shown),
-                             hint[0] != '\0' ? hint : "; known are id, text, text_pair and label");
+        if (!rung_find_choice(from->known, key, NULL)) {
+            rung_hint_of_choices(key, from->known, hint);
+            return rung_fail(error, RUNG_INVALID, "unknown field '%s%s'%s%s", path_of(from, "", path),
+                             rung_shorten(key, strlen(key), shown), hint[0] != '\0' ? hint : "; known are ",
+                             hint[0] != '\0' ? "" : list_names(from->known, names));
         }
     }
     return RUNG_OK;
@@ -216,36 +257,65 @@ static bool holds_nul(slice text)
     return text.bytes > 0 && memchr(text.data, 0, text.bytes) != NULL;
 }
 
-static rung_status read_object(const json_t *object, uint64_t position, rung_line *line, rung_error *error)
+static rung_status read_object(const source *from, rung_line *line, rung_error *error)
 {
     char digits[POSITION_BYTES];
+    char path[PATH_BYTES];
     slice id = {0};
     slice text = {0};
     slice pair = {0};
     slice label = {0};
-    if (!json_is_object(object)) {
-        return rung_fail(error, RUNG_INVALID, "must be an object {\"text\": ...}, not %s", type_name(object));
-    }
-    rung_status status = check_fields(object, error);
+    rung_status status = check_fields(from, error);
     if (status == RUNG_OK) {
-        status = read_text(object, "text", &text, error);
+        status = read_text(from, "text", &text, error);
     }
     if (status == RUNG_OK && text.data == NULL) {
-        status = rung_fail(error, RUNG_INVALID, "field 'text' is missing");
+        status = rung_fail(error, RUNG_INVALID, "field '%s' is missing", path_of(from, "text", path));
     }
     if (status == RUNG_OK) {
-        status = read_text(object, "text_pair", &pair, error);
+        status = read_text(from, "text_pair", &pair, error);
     }
     if (status == RUNG_OK) {
-        status = read_id(object, position, digits, &id, error);
+        status = read_id(from, digits, &id, error);
     }
     if (status == RUNG_OK) {
-        status = read_label(object, line, &label, error);
+        status = read_label(from->object, line, &label, error);
     }
     if (status == RUNG_OK && (holds_nul(id) || holds_nul(label))) {
-        status = rung_fail(error, RUNG_INVALID, "field '%s' holds a NUL character", holds_nul(id) ? "id" : "label");
+        status = rung_fail(error, RUNG_INVALID, "field '%s' holds a NUL character",
+                           path_of(from, holds_nul(id) ? "id" : "label", path));
     }
     return status == RUNG_OK ? fill_line(line, id, text, pair, label, error) : status;
+}
+
+/* A text by itself, with its position as id. */
+static rung_status read_string(const char *place, slice text, uint64_t position, rung_line *line, rung_error *error)
+{
+    char digits[POSITION_BYTES];
+    rung_status status = check_not_empty(place, text, error);
+    return status == RUNG_OK ? fill_line(line, print_integer(position, digits), text, (slice){0}, (slice){0}, error)
+                             : status;
+}
+
+rung_status rung_line_from_json(const json_t *value, const char *place, const char *known, uint64_t position,
+                                rung_line *line, rung_error *error)
+{
+    rung_line parsed = {0};
+    rung_status status;
+    if (json_is_object(value)) {
+        status = read_object(&(source){value, place, known, position}, &parsed, error);
+    } else if (json_is_string(value) && place[0] != '\0') {
+        slice text = {json_string_value(value), json_string_length(value)};
+        status = read_string(place, text, position, &parsed, error);
+    } else {
+        status = rung_fail(error, RUNG_INVALID, "%s%smust be an object {\"text\": ...}%s, not %s", place,
+                           place[0] != '\0' ? " " : "", place[0] != '\0' ? " or a string" : "", type_name(value));
+    }
+    if (status == RUNG_OK) {
+        rung_line_deinit(line);
+        *line = parsed;
+    }
+    return status;
 }
 
 rung_status rung_line_parse(const char *json, size_t bytes, uint64_t position, rung_line *line, rung_error *error)
@@ -265,28 +335,18 @@ rung_status rung_line_parse(const char *json, size_t bytes, uint64_t position, r
         }
         return rung_fail(error, RUNG_FORMAT, "not valid JSON at byte %d: %s", problem.position, problem.text);
     }
-    rung_line parsed = {0};
-    status = read_object(object, position, &parsed, error);
+    status = rung_line_from_json(object, "", line_fields, position, line, error);
     json_decref(object);
-    if (status == RUNG_OK) {
-        rung_line_deinit(line);
-        *line = parsed;
-    }
     return status;
 }
 
 rung_status rung_line_from_text(const char *text, size_t bytes, uint64_t position, rung_line *line, rung_error *error)
 {
-    char digits[POSITION_BYTES];
     bytes -= bytes > 0 && text[bytes - 1] == '\r' ? 1 : 0;
-    slice whole = {text, bytes};
     rung_line parsed = {0};
     rung_status status = check_utf8(text, bytes, error);
     if (status == RUNG_OK) {
-        status = check_not_empty("text", whole, error);
-    }
-    if (status == RUNG_OK) {
-        status = fill_line(&parsed, print_integer(position, digits), whole, (slice){0}, (slice){0}, error);
+        status = read_string("text", (slice){text, bytes}, position, &parsed, error);
     }
     if (status == RUNG_OK) {
         rung_line_deinit(line);

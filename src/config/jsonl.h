@@ -1,5 +1,5 @@
 /* jsonl.h: inputs, one a line: JSON objects {"id","text"[,"text_pair"][,"label"]} or plain text, from a file (also .zst), standard input
- * or memory. Called by src/cli and src/fit. A bad line is an error of that line only: the reader stays in step.
+ * or memory. Called by src/cli, src/fit and src/net. A bad line is an error of that line only: the reader stays in step.
  * Knows nothing of models: what a label means is the caller's business. */
 #ifndef RUNG_CONFIG_JSONL_H
 #define RUNG_CONFIG_JSONL_H
@@ -32,6 +32,13 @@ void rung_line_deinit(rung_line *line);
  * RUNG_UNSUPPORTED (target), RUNG_NO_MEMORY. */
 rung_status rung_line_parse(const char *json, size_t bytes, uint64_t position, rung_line *line,
                             rung_error *error) RUNG_WARN_UNUSED;
+
+/* The same for an object that was parsed already (jansson, keys not twice). place: "" for a line; otherwise where it lies in a body, such as
+ * "inputs[3]", which stands before the names of fields in messages, and then a string will do, which is the text. known: the fields
+ * that it may have, "id|text|text_pair". */
+struct json_t;
+rung_status rung_line_from_json(const struct json_t *value, const char *place, const char *known, uint64_t position,
+                                rung_line *line, rung_error *error) RUNG_WARN_UNUSED;
 
 /* The same for a line that is the text itself (a trailing carriage return is dropped), and for an argument. */
 rung_status rung_line_from_text(const char *text, size_t bytes, uint64_t position, rung_line *line,

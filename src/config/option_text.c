@@ -13,6 +13,7 @@ static const char *const group_titles[] = {
     [RUNG_GROUP_RUN] = "Run",
     [RUNG_GROUP_CASCADE] = "Cascade (keys of the YAML file, too; N is a level's number)",
     [RUNG_GROUP_POLICY] = "Policy (keys of the YAML file, too)",
+    [RUNG_GROUP_NODE] = "Node (keys of node.yaml, too)",
 };
 #define NUM_GROUPS (sizeof group_titles / sizeof group_titles[0])
 
@@ -192,15 +193,16 @@ static void show_value(rung_buffer *out, const rung_option_spec *spec, const run
         snprintf(key, sizeof key, "%.*s.%u%s", (int)(brackets - spec->key), spec->key, level + 1, brackets + 2);
     }
     bool set = value->source != RUNG_SOURCE_NONE;
-    rung_buffer_format(out, "%-28s %-32s %s\n", key, set ? value->text : "-", set ? value->origin : "not set");
+    rung_buffer_format(out, "%-30s %-32s %s\n", key, set ? value->text : "-", set ? value->origin : "not set");
 }
 
-void rung_options_show(rung_buffer *out, const rung_options *options, uint32_t num_levels)
+void rung_options_show(rung_buffer *out, const rung_options *options, uint32_t files, uint32_t num_levels)
 {
     for (rung_option_id id = 0; id < RUNG_OPTION_COUNT; id++) {
         const rung_option_spec *spec = rung_option_spec_of(id);
         uint32_t count = rung_option_is_level(id) ? 0 : 1;
-        if (spec->flag_only || spec->commands == 0) {
+        bool later = spec->later != NULL && strcmp(spec->later, "*") == 0;
+        if (!rung_option_in_file(id, files) || later) {
             continue;
         }
         /* Level by level, all keys of one together. */

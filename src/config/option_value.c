@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "config/address.h"
 #include "config/number.h"
 #include "config/suggest.h"
 
@@ -62,6 +63,10 @@ static void print_limit(const rung_option_spec *spec, double limit, char *out, s
     const char *unit = spec->type == RUNG_TYPE_SIZE ? "B" : spec->type == RUNG_TYPE_TIME ? "s" : "";
     unit = spec->type == RUNG_TYPE_RATE ? "bit/s" : unit;
     double shown = limit;
+    if (spec->type == RUNG_TYPE_TIME && limit > 0 && limit < 1) {
+        shown = limit * 1e3;
+        unit = "ms";
+    }
     for (size_t i = 0; spec->type == RUNG_TYPE_SIZE && i < 4 && shown == limit; i++) {
         if (limit >= sizes[i].factor) {
             shown = limit / sizes[i].factor;
@@ -217,6 +222,20 @@ static rung_status parse_numbers(const rung_option_spec *spec, const char *conte
     return RUNG_OK;
 }
 
+/* "http://a:1, http://b:2": each must be one; the text stays as it was written. */
+static rung_status parse_urls(const char *context, const char *text, rung_error *error)
+{
+    char *copy = rung_copy_text(text, strlen(text), context, error);
+    rung_status status = copy == NULL ? RUNG_NO_MEMORY : RUNG_OK;
+    for (char *rest = copy; status == RUNG_OK && rest != NULL;) {
+        rung_url url;
+        status = rung_parse_url(rung_take_url(&rest), &url, error);
+        status = status == RUNG_OK ? RUNG_OK : rung_fail_in(error, "%s", context);
+    }
+    free(copy);
+    return status;
+}
+
 static void free_pairs(char **pairs, size_t num_pairs)
 {
     for (size_t i = 0; pairs != NULL && i < 2 * num_pairs; i++) {
@@ -312,6 +331,7 @@ static rung_status parse_map(const char *context, const char *text, rung_option_
 static rung_status parse_typed(const rung_option_spec *spec, const char *context, const char *text, const char *shown,
                                rung_option_value *value, rung_error *error)
 {
+    rung_host_port unused;
     switch (spec->type) {
     case RUNG_TYPE_BOOL:
         if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
@@ -334,6 +354,10 @@ static rung_status parse_typed(const rung_option_spec *spec, const char *context
     case RUNG_TYPE_TIME:
     case RUNG_TYPE_RATE:
         return parse_quantity(spec, context, text, shown, value, error);
+    case RUNG_TYPE_LISTEN:
+        return rung_parse_listen(text, &unused, error) == RUNG_OK ? RUNG_OK : rung_fail_in(error, "%s", context);
+    case RUNG_TYPE_URLS:
+        return parse_urls(context, text, error);
     case RUNG_TYPE_TEXT:
     case RUNG_TYPE_PATH:
     case RUNG_TYPE_MAP:

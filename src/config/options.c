@@ -276,6 +276,11 @@ static rung_status take_value(flag_reader *reader, rung_option_id id, uint32_t l
         }
         text = reader->arguments[reader->next++];
     }
+    /* "--labels none" says that the data have none, not how labels are called: what a file renames stays. */
+    if (id == RUNG_OPTION_LABELS && reader->command == RUNG_COMMAND_FIT && strcmp(text, "none") == 0) {
+        id = RUNG_OPTION_LABELS_FROM;
+        text = "top";
+    }
     return rung_options_put(reader->options, id, level, RUNG_SOURCE_FLAG, flag, NULL, flag, text, reader->error);
 }
 

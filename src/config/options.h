@@ -1,5 +1,5 @@
 /* options.h: the one table of options. Flags, keys of the YAML files, help, `rung config show`, shell completion and the man page all
- * come from options_table.c. Called by src/cli (flags and texts) and cascade_config.c (keys). A later source
+ * come from options_table.c. Called by src/cli (flags and texts) and the loaders of src/config (keys). A later source
  * overrides an earlier one: default, policy, calibration, file, flag.
  *
  * A key "policy.exit.tau" is the flag "--policy.exit.tau 0.02" (or =0.02). Keys of a level are "levels[].speed" in the table, "levels: - speed:" in
@@ -19,6 +19,8 @@ typedef enum rung_command {
     RUNG_COMMAND_CONFIG = 1 << 5,
     RUNG_COMMAND_COMPLETION = 1 << 6,
     RUNG_COMMAND_MAN = 1 << 7,
+    RUNG_COMMAND_SERVE = 1 << 8,
+    RUNG_COMMAND_PROFILE = 1 << 9,
 } rung_command;
 
 typedef struct rung_command_spec {
@@ -42,7 +44,9 @@ typedef enum rung_option_type {
     RUNG_TYPE_SIZE,
     RUNG_TYPE_TIME,
     RUNG_TYPE_RATE,
-    RUNG_TYPE_MAP, /* "a=b,c=d", {a: b, c: d} */
+    RUNG_TYPE_MAP,    /* "a=b,c=d", {a: b, c: d} */
+    RUNG_TYPE_LISTEN, /* 127.0.0.1:8080, [::1]:8080 */
+    RUNG_TYPE_URLS,   /* one or a list: "http://a:1,http://b:2", [http://a:1, http://b:2] */
 } rung_option_type;
 
 /* Groups of the help text, in its order. */
@@ -52,7 +56,33 @@ typedef enum rung_option_group {
     RUNG_GROUP_RUN,
     RUNG_GROUP_CASCADE,
     RUNG_GROUP_POLICY,
+    RUNG_GROUP_NODE, /* the keys that only a node has */
 } rung_option_group;
+
+/* The files whose keys are options. */
+typedef enum rung_file_kind {
+    RUNG_FILE_CASCADE = 1 << 0, /* cascade.yaml: all levels */
+    RUNG_FILE_NODE = 1 << 1,    /* node.yaml: one level as a server */
+} rung_file_kind;
+
+/* The keys of one link, side by side in the table wherever a link can be given ("levels[].link"). See link_config.h. */
+typedef enum rung_link_key {
+    RUNG_LINK_KEY_LINK, /* a preset or a trace file */
+    RUNG_LINK_KEY_PRESET,
+    RUNG_LINK_KEY_TRACE,
+    RUNG_LINK_KEY_RTT,
+    RUNG_LINK_KEY_UP,
+    RUNG_LINK_KEY_DOWN,
+    RUNG_LINK_KEY_JITTER,
+    RUNG_LINK_KEY_LOSS,
+    RUNG_LINK_KEY_CONGESTION_SHARE,
+    RUNG_LINK_KEY_CONGESTION_DURATION,
+    RUNG_LINK_KEY_CONGESTION_SLOWDOWN,
+    RUNG_LINK_KEY_CONGESTION_RTT_FACTOR,
+    RUNG_LINK_KEY_INTERFERENCE_EVERY,
+    RUNG_LINK_KEY_INTERFERENCE_DURATION,
+    RUNG_LINK_KEYS,
+} rung_link_key;
 
 typedef enum rung_option_id {
     RUNG_OPTION_HELP,
@@ -64,6 +94,8 @@ typedef enum rung_option_id {
     RUNG_OPTION_DATA_DIR,
     RUNG_OPTION_ONCE,
     RUNG_OPTION_AGREEMENT,
+    RUNG_OPTION_LABELS_FROM,
+    RUNG_OPTION_HEADS,
     RUNG_OPTION_EMBEDDING_BITS,
     RUNG_OPTION_FREQUENT_ROWS,
     RUNG_OPTION_FREQUENT_BITS,
@@ -82,11 +114,8 @@ typedef enum rung_option_id {
     RUNG_OPTION_LEVEL_MODEL,
     RUNG_OPTION_LEVEL_SPEED,
     RUNG_OPTION_LEVEL_MEMORY,
-    RUNG_OPTION_LEVEL_LINK,
-    RUNG_OPTION_LEVEL_LINK_RTT,
-    RUNG_OPTION_LEVEL_LINK_UP,
-    RUNG_OPTION_LEVEL_LINK_DOWN,
-    RUNG_OPTION_LEVEL_LINK_JITTER,
+    RUNG_OPTION_LEVEL_LINK, /* with the keys of a link: + rung_link_key */
+    RUNG_OPTION_LEVEL_LINK_LAST = RUNG_OPTION_LEVEL_LINK + RUNG_LINK_KEYS - 1,
     RUNG_OPTION_POLICY_NAME,
     RUNG_OPTION_POLICY_SEED,
     RUNG_OPTION_POLICY_FIRST_COMPUTE_LEVEL,
@@ -107,6 +136,34 @@ typedef enum rung_option_id {
     RUNG_OPTION_POLICY_ENSEMBLE_SOFTMAX,
     RUNG_OPTION_POLICY_EARLY_OFFLOAD,
     RUNG_OPTION_POLICY_SPECULATE,
+    RUNG_OPTION_NODE_LEVEL,
+    RUNG_OPTION_NODE_ID,
+    RUNG_OPTION_NODE_SPEED,
+    RUNG_OPTION_NODE_MEMORY,
+    RUNG_OPTION_LISTEN,
+    RUNG_OPTION_INSECURE,
+    RUNG_OPTION_UPSTREAM_ADDRESSES, /* the upstream keys lie side by side */
+    RUNG_OPTION_UPSTREAM_PROTOCOL,
+    RUNG_OPTION_UPSTREAM_TOKEN_FILE,
+    RUNG_OPTION_UPSTREAM_CA_FILE,
+    RUNG_OPTION_UPSTREAM_DEADLINE,
+    RUNG_OPTION_UPSTREAM_LINK, /* with the keys of a link: + rung_link_key */
+    RUNG_OPTION_UPSTREAM_LINK_LAST = RUNG_OPTION_UPSTREAM_LINK + RUNG_LINK_KEYS - 1,
+    RUNG_OPTION_EMULATE_LINKS,
+    RUNG_OPTION_DEADLINE,
+    RUNG_OPTION_BATCH_MAX_TOKENS,
+    RUNG_OPTION_BATCH_MAX_WAIT,
+    RUNG_OPTION_LIMITS_BODY,
+    RUNG_OPTION_LIMITS_INPUTS,
+    RUNG_OPTION_LIMITS_QUEUE,
+    RUNG_OPTION_LIMITS_CONNECTIONS,
+    RUNG_OPTION_LIMITS_CONNECTIONS_PER_CLIENT,
+    RUNG_OPTION_TLS_CERT_FILE,
+    RUNG_OPTION_TLS_KEY_FILE,
+    RUNG_OPTION_TLS_CLIENT_CA_FILE,
+    RUNG_OPTION_DRAIN,
+    RUNG_OPTION_LOG_LEVEL,
+    RUNG_OPTION_LOG_FORMAT,
     RUNG_OPTION_COUNT,
 } rung_option_id;
 
@@ -160,6 +217,8 @@ typedef struct rung_options rung_options;
 /* The tables. Static storage. */
 const rung_option_spec *rung_option_spec_of(rung_option_id id);
 bool rung_option_is_level(rung_option_id id); /* a levels[] key */
+/* A key of one of these files (rung_file_kind bits); not so when it is a flag only. */
+bool rung_option_in_file(rung_option_id id, uint32_t files);
 const rung_command_spec *rung_command_specs(size_t *count);
 
 /* RUNG_NOT_FOUND says which command may have been meant, or that it comes in a later version. */
@@ -205,8 +264,8 @@ rung_status rung_options_put_pairs(rung_options *options, rung_option_id id, con
 /* Texts, appended to out; check out with rung_buffer_check. columns bounds the width of help (>= 40). */
 void rung_options_help(rung_buffer *out, const rung_command_spec *command, size_t columns);
 void rung_options_overview(rung_buffer *out, size_t columns); /* rung --help */
-/* One line a value in force: key, value, where it came from. num_levels: of the cascade. */
-void rung_options_show(rung_buffer *out, const rung_options *options, uint32_t num_levels);
+/* One line a value in force: key, value, where it came from. Shown are the keys of these files (rung_file_kind bits). num_levels: of the cascade. */
+void rung_options_show(rung_buffer *out, const rung_options *options, uint32_t files, uint32_t num_levels);
 void rung_options_completion(rung_buffer *out); /* bash */
 void rung_options_man(rung_buffer *out);        /* roff */
 

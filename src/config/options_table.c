@@ -1,4 +1,4 @@
-/* options_table.c: every option and command of rung, as data. Read by options.c, option_text.c and cascade_config.c; a new option is one row
+/* options_table.c: every option and command of rung, as data. Read by options.c, option_text.c, option_file.c and the loaders; a new option is one row
  * here and one name in rung_option_id. Meanings of the policy's options: the paper's equations as policy.h cites them. */
 #include "config/options.h"
 #include "config/suggest.h"
@@ -12,28 +12,70 @@
 #define FIT RUNG_COMMAND_FIT
 #define BENCH RUNG_COMMAND_BENCH
 #define SHOW RUNG_COMMAND_CONFIG
-#define EVERY (CLASSIFY | DEMO | QUANTIZE | FIT | BENCH | SHOW | RUNG_COMMAND_COMPLETION | RUNG_COMMAND_MAN)
-#define CASCADE (CLASSIFY | DEMO | FIT | SHOW) /* commands that load one */
+#define SERVE RUNG_COMMAND_SERVE
+#define PROFILE RUNG_COMMAND_PROFILE
+#define RUNS (CLASSIFY | DEMO | FIT | BENCH | SHOW | SERVE | PROFILE) /* commands that open a model */
+#define CASCADE (CLASSIFY | DEMO | FIT | SHOW | SERVE | PROFILE)      /* commands that load a cascade */
+#define NODE (SERVE | SHOW)                                           /* commands that load a node */
+#define EVERY (RUNS | QUANTIZE | RUNG_COMMAND_COMPLETION | RUNG_COMMAND_MAN)
 
 /* The largest integer that is exact in every JSON reader. */
 #define MAX_INTEGER 9007199254740992.0
 #define MAX_SIZE 1099511627776.0 /* 1 TiB */
 
+#define NO_TLS "remove it, and put a proxy with TLS before the node's loopback address"
+
+/* One key of the link at `key`, and all of them in the order of rung_link_key. */
+#define LINK_ROW(first, which, key, type, group, commands, ...)                                                        \
+    [(first) + RUNG_LINK_KEY_##which] = {key, false, NULL, 0, RUNG_TYPE_##type, group, commands, __VA_ARGS__}
+
+#define LINK_ROWS(first, key, group, commands, help_text)                                                              \
+    LINK_ROW(first, LINK, key, PATH, group, commands, .value_name = "PRESET|FILE", .help = (help_text)),               \
+        LINK_ROW(first, PRESET, key ".preset", TEXT, group, commands, .value_name = "PRESET",                          \
+                 .help = "lan, wifi, 5g, 4g or satellite: what neither the trace nor a figure says"),                  \
+        LINK_ROW(first, TRACE, key ".trace", PATH, group, commands, .value_name = "FILE",                              \
+                 .help = "the link as it was measured: CSV with t_s and up_bps, down_bps, rtt_ms or loss"),            \
+        LINK_ROW(first, RTT, key ".rtt", TIME, group, commands, .min = 0, .max = 60, .value_name = "TIME",             \
+                 .help = "median round trip of the link"),                                                             \
+        LINK_ROW(first, UP, key ".up", RATE, group, commands, .min = 1, .max = 1e12, .value_name = "RATE",             \
+                 .help = "rate towards the upper level"),                                                              \
+        LINK_ROW(first, DOWN, key ".down", RATE, group, commands, .min = 1, .max = 1e12, .value_name = "RATE",         \
+                 .help = "rate back"),                                                                                 \
+        LINK_ROW(first, JITTER, key ".jitter", TIME, group, commands, .min = 0, .max = 60, .value_name = "TIME",       \
+                 .help = "how far the round trip varies"),                                                             \
+        LINK_ROW(first, LOSS, key ".loss", NUMBER, group, commands, .min = 0, .max = 1, .value_name = "SHARE",         \
+                 .help = "messages lost in each direction; each waits for a retransmission timeout"),                  \
+        LINK_ROW(first, CONGESTION_SHARE, key ".congestion.share", NUMBER, group, commands, .min = 0, .max = 1,        \
+                 .value_name = "SHARE", .help = "share of the time in which the link is congested"),                   \
+        LINK_ROW(first, CONGESTION_DURATION, key ".congestion.duration", TIME, group, commands, .min = 0.001,          \
+                 .max = 3600, .value_name = "TIME", .help = "mean length of a congestion; otherwise 5s"),              \
+        LINK_ROW(first, CONGESTION_SLOWDOWN, key ".congestion.slowdown", NUMBER, group, commands, .min = 1,            \
+                 .max = 1000, .value_name = "FACTOR", .help = "congestion divides the rates by it; otherwise 2"),      \
+        LINK_ROW(first, CONGESTION_RTT_FACTOR, key ".congestion.rtt_factor", NUMBER, group, commands, .min = 1,        \
+                 .max = 1000, .value_name = "FACTOR",                                                                  \
+                 .help = "congestion multiplies the round trip by it; otherwise 3"),                                   \
+        LINK_ROW(first, INTERFERENCE_EVERY, key ".interference.every", TIME, group, commands, .min = 0.001,            \
+                 .max = 3600, .value_name = "TIME", .help = "mean time from one burst of interference to the next"),   \
+        LINK_ROW(first, INTERFERENCE_DURATION, key ".interference.duration", TIME, group, commands, .min = 0.001,      \
+                 .max = 1800, .value_name = "TIME", .help = "mean length of a burst, in which nothing gets through")
+
 static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     [RUNG_OPTION_HELP] = {"help", true, NULL, 'h', RUNG_TYPE_BOOL, RUNG_GROUP_GENERAL, EVERY, .default_text = "false",
                           .help = "print this text and exit"},
-    [RUNG_OPTION_CONFIG] = {"config", true, NULL, 'c', RUNG_TYPE_PATH, RUNG_GROUP_GENERAL, CASCADE,
-                            .value_name = "FILE",
-                            .help = "the cascade's YAML file; without it the default cascade of the data directory"},
-    [RUNG_OPTION_MODEL] = {"model", true, NULL, 'm', RUNG_TYPE_PATH, RUNG_GROUP_GENERAL, CLASSIFY | FIT | BENCH | SHOW,
-                           .value_name = "MODEL",
-                           .help = "one model alone, instead of a cascade: a packed file or a Hugging Face directory"},
+    [RUNG_OPTION_CONFIG] =
+        {"config", true, NULL, 'c', RUNG_TYPE_PATH, RUNG_GROUP_GENERAL, CASCADE, .value_name = "FILE",
+         .help = "the YAML file of the cascade or node; without it the default cascade of the data directory"},
+    [RUNG_OPTION_MODEL] =
+        {"model", false, NULL, 'm', RUNG_TYPE_PATH, RUNG_GROUP_GENERAL, CLASSIFY | FIT | BENCH | SHOW | SERVE | PROFILE,
+         .value_name = "MODEL",
+         .help = "one model alone, instead of a cascade, or a node's model: a packed file or a Hugging Face "
+                 "directory"},
     [RUNG_OPTION_OUTPUT] = {"output", true, NULL, 'o', RUNG_TYPE_PATH, RUNG_GROUP_OUTPUT, QUANTIZE | FIT,
                             .value_name = "FILE", .help = "the file to write; replaced by rename"},
-    [RUNG_OPTION_JSON] = {"json", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_OUTPUT, CLASSIFY | BENCH | DEMO,
+    [RUNG_OPTION_JSON] = {"json", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_OUTPUT, CLASSIFY | BENCH | DEMO | PROFILE,
                           .default_text = "false", .help = "JSON lines: in and out for classify, out for the others"},
-    [RUNG_OPTION_DATA] = {"data", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, FIT | DEMO, .value_name = "FILE",
-                          .help = "labelled texts as JSON lines, plain or .zst"},
+    [RUNG_OPTION_DATA] = {"data", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, FIT | DEMO | PROFILE,
+                          .value_name = "FILE", .help = "labelled texts as JSON lines, plain or .zst"},
     [RUNG_OPTION_DATA_DIR] =
         {"data-dir", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_GENERAL, CASCADE, .value_name = "DIR",
          .help = "where the default cascade lies; otherwise RUNG_DATA, otherwise where it was installed"},
@@ -42,6 +84,14 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     [RUNG_OPTION_AGREEMENT] = {"agreement", true, NULL, 0, RUNG_TYPE_NUMBER, RUNG_GROUP_RUN, FIT, .min = 0, .max = 1,
                                .value_name = "SHARE", .default_text = "0.98",
                                .help = "agreement with the top level that the thresholds are chosen for"},
+    [RUNG_OPTION_LABELS_FROM] = {"labels-from", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, FIT,
+                                 .choices = "data|top", .value_name = "WHERE", .default_text = "data",
+                                 .help = "the truth to fit to: the data's labels, or what the top level says, for data "
+                                         "without labels"},
+    [RUNG_OPTION_HEADS] = {"heads", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, FIT, .choices = "auto|keep|new",
+                           .value_name = "WHICH", .default_text = "auto",
+                           .help = "exit heads to fit: auto, where a model has no classifier or no exits; keep, none; "
+                                   "new, all, for the labels of the data"},
     [RUNG_OPTION_EMBEDDING_BITS] = {"embedding-bits", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, QUANTIZE,
                                     .choices = "4|5|6|8|16", .value_name = "BITS", .default_text = "6",
                                     .help = "bits of an element of the word embedding: fewer make a smaller file and "
@@ -61,21 +111,21 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                             .value_name = "N", .default_text = "128", .help = "tokens of a text"},
     [RUNG_OPTION_BATCH] = {"batch", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 256,
                            .value_name = "N", .default_text = "1", .help = "texts in a batch"},
-    [RUNG_OPTION_REPEATS] = {"repeats", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH, .min = 1,
+    [RUNG_OPTION_REPEATS] = {"repeats", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH | PROFILE, .min = 1,
                              .max = 100000, .value_name = "N", .default_text = "30",
                              .help = "runs to take the median of"},
-    [RUNG_OPTION_MAX_LINE] = {"max-line", true, NULL, 0, RUNG_TYPE_SIZE, RUNG_GROUP_RUN, CLASSIFY | FIT, .min = 1024,
-                              .max = 1073741824, .value_name = "SIZE", .default_text = "8MiB",
+    [RUNG_OPTION_MAX_LINE] = {"max-line", true, NULL, 0, RUNG_TYPE_SIZE, RUNG_GROUP_RUN, CLASSIFY | FIT | PROFILE,
+                              .min = 1024, .max = 1073741824, .value_name = "SIZE", .default_text = "8MiB",
                               .help = "longest line that is read; longer ones are refused one by one"},
-    [RUNG_OPTION_PRECISION] = {"precision", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN,
-                               CLASSIFY | DEMO | FIT | BENCH | SHOW, .choices = "fp32|int8", .value_name = "PRECISION",
-                               .default_text = "int8", .help = "arithmetic of the models; packed files are int8 only"},
-    [RUNG_OPTION_THREADS] = {"threads", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN,
-                             CLASSIFY | DEMO | FIT | BENCH | SHOW, .min = 0, .max = 256, .value_name = "N",
-                             .default_text = "0", .help = "threads that compute; 0: as many as there are processors"},
-    [RUNG_OPTION_ISA] = {"isa", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_RUN, CLASSIFY | DEMO | FIT | BENCH | SHOW,
-                         .value_name = "NAME",
-                         .help = "kernels to use (ref, avx512vnni, ...); otherwise RUNG_ISA, otherwise the best here"},
+    [RUNG_OPTION_PRECISION] = {"precision", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, RUNS,
+                               .choices = "fp32|int8", .value_name = "PRECISION", .default_text = "int8",
+                               .help = "arithmetic of the models; packed files are int8 only"},
+    [RUNG_OPTION_THREADS] = {"threads", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, RUNS, .min = 0, .max = 256,
+                             .value_name = "N", .default_text = "0",
+                             .help = "threads that compute; 0: as many as there are processors"},
+    [RUNG_OPTION_ISA] =
+        {"isa", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_RUN, RUNS, .value_name = "NAME",
+         .help = "kernels to use (ref, avx2, avx512vnni, ...); otherwise RUNG_ISA, otherwise the best here"},
     [RUNG_OPTION_CALIBRATION] = {"calibration", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_CASCADE, CASCADE,
                                  .value_name = "FILE",
                                  .help = "what rung fit wrote for these models; without it every temperature is 1"},
@@ -96,18 +146,8 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     [RUNG_OPTION_LEVEL_MEMORY] = {"levels[].memory", false, NULL, 0, RUNG_TYPE_SIZE, RUNG_GROUP_CASCADE, CASCADE,
                                   .min = 1, .max = MAX_SIZE, .value_name = "SIZE",
                                   .help = "most memory that the level has; no limit otherwise"},
-    [RUNG_OPTION_LEVEL_LINK] = {"levels[].link", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_CASCADE, CASCADE,
-                                .value_name = "PRESET",
-                                .help = "link from the level below: lan, wifi, 5g, 4g, satellite, or rtt, up and down"},
-    [RUNG_OPTION_LEVEL_LINK_RTT] = {"levels[].link.rtt", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_CASCADE, CASCADE,
-                                    .min = 0, .max = 60, .value_name = "TIME", .help = "median round trip of the link"},
-    [RUNG_OPTION_LEVEL_LINK_UP] = {"levels[].link.up", false, NULL, 0, RUNG_TYPE_RATE, RUNG_GROUP_CASCADE, CASCADE,
-                                   .min = 1, .max = 1e12, .value_name = "RATE", .help = "rate towards the upper level"},
-    [RUNG_OPTION_LEVEL_LINK_DOWN] = {"levels[].link.down", false, NULL, 0, RUNG_TYPE_RATE, RUNG_GROUP_CASCADE, CASCADE,
-                                     .min = 1, .max = 1e12, .value_name = "RATE", .help = "rate back"},
-    [RUNG_OPTION_LEVEL_LINK_JITTER] = {"levels[].link.jitter", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_CASCADE,
-                                       CASCADE, .min = 0, .max = 60, .value_name = "TIME",
-                                       .help = "how far the round trip varies"},
+    LINK_ROWS(RUNG_OPTION_LEVEL_LINK, "levels[].link", RUNG_GROUP_CASCADE, CASCADE,
+              "link from the level below: lan, wifi, 5g, 4g, satellite, a trace file, or rtt, up and down"),
     [RUNG_OPTION_POLICY_NAME] =
         {"policy.name", false, "policy", 0, RUNG_TYPE_CHOICE, RUNG_GROUP_POLICY, CASCADE,
          .choices = "rung|paper|tabi|tangobert|single",
@@ -130,9 +170,11 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                       CASCADE, .min = 0, .max = 1e6, .above_min = true, .choices = "hard",
                                       .value_name = "K",
                                       .help = "steepness of Eq 7 above the threshold; hard: nothing goes up there"},
-    [RUNG_OPTION_POLICY_DEFER] = {"policy.defer", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_POLICY, CASCADE,
-                                  .choices = "confidence", .later = "learned", .value_name = "RULE",
-                                  .default_text = "confidence", .help = "what the threshold is compared with"},
+    [RUNG_OPTION_POLICY_DEFER] =
+        {"policy.defer", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_POLICY, CASCADE, .choices = "confidence|learned",
+         .value_name = "RULE",
+         .help = "what the threshold is compared with: the confidence, or what rung fit learned "
+                 "about what the upper levels would change"},
     [RUNG_OPTION_POLICY_PRUNE_ENABLED] = {"policy.prune.enabled", false, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_POLICY,
                                           CASCADE, .help = "send only the words that matter"},
     [RUNG_OPTION_POLICY_PRUNE_ALPHA] = {"policy.prune.alpha", false, NULL, 0, RUNG_TYPE_NUMBER, RUNG_GROUP_POLICY,
@@ -160,10 +202,11 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                              RUNG_GROUP_POLICY, CASCADE, .min = 1, .max = 128, .value_name = "LAYER",
                                              .help = "first layer after which a request may stop"},
     [RUNG_OPTION_POLICY_ENSEMBLE_WEIGHTS] = {"policy.ensemble.weights", false, NULL, 0, RUNG_TYPE_CHOICE,
-                                             RUNG_GROUP_POLICY, CASCADE, .choices = "accuracy|last", .later = "fitted",
-                                             .later_hint = "use accuracy or last", .value_name = "KIND",
+                                             RUNG_GROUP_POLICY, CASCADE, .choices = "accuracy|last|fitted",
+                                             .value_name = "KIND",
                                              .help =
-                                                 "weights of the levels (Eq 12): by accuracy, or the last level alone"},
+                                                 "weights of the levels (Eq 12): by accuracy, the last level alone, "
+                                                 "or those that rung fit found best for each set of levels"},
     [RUNG_OPTION_POLICY_ENSEMBLE_DECIDE_ON] =
         {"policy.ensemble.decide_on", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_POLICY, CASCADE,
          .choices = "own|pooled", .value_name = "WHICH",
@@ -179,6 +222,85 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     [RUNG_OPTION_POLICY_SPECULATE] = {"policy.speculate", false, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_POLICY, CASCADE,
                                       .later = "true", .default_text = "false",
                                       .help = "ask the upper level while the local model still runs"},
+    [RUNG_OPTION_NODE_LEVEL] = {"level", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_NODE, NODE, .value_name = "LEVEL",
+                                .help = "which level the node is: its name, or its number from 1"},
+    [RUNG_OPTION_NODE_ID] = {"id", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_NODE, NODE, .value_name = "ID",
+                             .help =
+                                 "the node's name among the hops of a request and in logs; made at start otherwise"},
+    [RUNG_OPTION_NODE_SPEED] = {"speed", false, NULL, 0, RUNG_TYPE_NUMBER, RUNG_GROUP_NODE, NODE, .min = 0, .max = 1e6,
+                                .above_min = true, .value_name = "FACTOR",
+                                .help = "time = measured compute / speed, in reports; 1 otherwise"},
+    [RUNG_OPTION_NODE_MEMORY] = {"memory", false, NULL, 0, RUNG_TYPE_SIZE, RUNG_GROUP_NODE, NODE, .min = 1,
+                                 .max = MAX_SIZE, .value_name = "SIZE",
+                                 .help = "most memory that the model may take; no limit otherwise"},
+    [RUNG_OPTION_LISTEN] = {"listen", false, NULL, 0, RUNG_TYPE_LISTEN, RUNG_GROUP_NODE, NODE,
+                            .value_name = "HOST:PORT", .default_text = "127.0.0.1:8080",
+                            .help = "numeric address and port to serve on, [::1]:8080 for IPv6; port 0: a free one"},
+    [RUNG_OPTION_INSECURE] = {"insecure", false, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_NODE, NODE,
+                              .default_text = "false",
+                              .help = "let other machines reach the node although this version has no TLS"},
+    [RUNG_OPTION_UPSTREAM_ADDRESSES] = {"upstream.addresses", false, NULL, 0, RUNG_TYPE_URLS, RUNG_GROUP_NODE, NODE,
+                                        .value_name = "URL[,URL...]",
+                                        .help = "nodes of the level above, http://host:port; the first that answers"},
+    [RUNG_OPTION_UPSTREAM_PROTOCOL] = {"upstream.protocol", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_NODE, NODE,
+                                       .choices = "rung", .later = "tei|v2", .value_name = "NAME",
+                                       .default_text = "rung", .help = "what the level above speaks"},
+    [RUNG_OPTION_UPSTREAM_TOKEN_FILE] = {"upstream.token_file", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_NODE, NODE,
+                                         .value_name = "FILE",
+                                         .help = "file with the token that the level above asks for"},
+    [RUNG_OPTION_UPSTREAM_CA_FILE] = {"upstream.ca_file", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_NODE, NODE,
+                                      .value_name = "FILE",
+                                      .help = "certificates that vouch for https addresses; the system's otherwise"},
+    [RUNG_OPTION_UPSTREAM_DEADLINE] = {"upstream.deadline", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE,
+                                       .min = 0.001, .max = 600, .value_name = "TIME", .default_text = "1s",
+                                       .help = "the level above answers within it, or the node answers alone"},
+    LINK_ROWS(RUNG_OPTION_UPSTREAM_LINK, "upstream.link", RUNG_GROUP_NODE, NODE,
+              "link to emulate on the way up: lan, wifi, 5g, 4g, satellite, a trace file, or rtt, up and down; none "
+              "otherwise"),
+    [RUNG_OPTION_EMULATE_LINKS] = {"emulate-links", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_NODE, NODE,
+                                   .default_text = "false",
+                                   .help = "with a cascade's file: emulate its link to the level above"},
+    [RUNG_OPTION_DEADLINE] = {"deadline", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE, .min = 0.001,
+                              .max = 600, .value_name = "TIME", .default_text = "10s",
+                              .help = "most time of a request, also when its client allows more"},
+    [RUNG_OPTION_BATCH_MAX_TOKENS] = {"batch.max_tokens", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_NODE, NODE,
+                                      .min = 16, .max = 1048576, .value_name = "N", .default_text = "4096",
+                                      .help = "tokens that are computed together at most"},
+    [RUNG_OPTION_BATCH_MAX_WAIT] = {"batch.max_wait", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE, .min = 0,
+                                    .max = 1, .value_name = "TIME", .default_text = "0ms",
+                                    .help = "how long a request may wait for others to be computed with"},
+    [RUNG_OPTION_LIMITS_BODY] = {"limits.body", false, NULL, 0, RUNG_TYPE_SIZE, RUNG_GROUP_NODE, NODE, .min = 1024,
+                                 .max = 1073741824, .value_name = "SIZE", .default_text = "1MiB",
+                                 .help = "largest body of a request"},
+    [RUNG_OPTION_LIMITS_INPUTS] = {"limits.inputs", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_NODE, NODE, .min = 1,
+                                   .max = 4096, .value_name = "N", .default_text = "64",
+                                   .help = "most texts of one request"},
+    [RUNG_OPTION_LIMITS_QUEUE] = {"limits.queue", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE, .min = 0.001,
+                                  .max = 60, .value_name = "TIME", .default_text = "200ms",
+                                  .help = "most work that may wait; beyond it requests are refused at once"},
+    [RUNG_OPTION_LIMITS_CONNECTIONS] = {"limits.connections", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_NODE, NODE,
+                                        .min = 1, .max = 1e6, .value_name = "N", .default_text = "16384",
+                                        .help = "most connections of all clients"},
+    [RUNG_OPTION_LIMITS_CONNECTIONS_PER_CLIENT] = {"limits.connections_per_client", false, NULL, 0, RUNG_TYPE_INTEGER,
+                                                   RUNG_GROUP_NODE, NODE, .min = 0, .max = 1e6, .value_name = "N",
+                                                   .default_text = "256",
+                                                   .help = "most connections of one client address; 0: no limit"},
+    [RUNG_OPTION_TLS_CERT_FILE] = {"tls.cert_file", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_NODE, NODE, .later = "*",
+                                   .later_hint = NO_TLS, .value_name = "FILE", .help = "the node's certificate"},
+    [RUNG_OPTION_TLS_KEY_FILE] = {"tls.key_file", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_NODE, NODE, .later = "*",
+                                  .later_hint = NO_TLS, .value_name = "FILE", .help = "and its key"},
+    [RUNG_OPTION_TLS_CLIENT_CA_FILE] = {"tls.client_ca_file", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_NODE, NODE,
+                                        .later = "*", .later_hint = NO_TLS, .value_name = "FILE",
+                                        .help = "certificates that vouch for clients"},
+    [RUNG_OPTION_DRAIN] = {"drain", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE, .min = 0, .max = 3600,
+                           .value_name = "TIME", .default_text = "10s",
+                           .help = "time to finish what was accepted, after SIGTERM"},
+    [RUNG_OPTION_LOG_LEVEL] = {"log.level", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_NODE, NODE,
+                               .choices = "error|warn|info|debug", .value_name = "LEVEL", .default_text = "info",
+                               .help = "least weight of what is logged"},
+    [RUNG_OPTION_LOG_FORMAT] = {"log.format", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_NODE, NODE,
+                                .choices = "json|logfmt", .value_name = "FORMAT", .default_text = "json",
+                                .help = "a JSON object or key=value pairs a line"},
 };
 
 static const rung_command_spec commands[] = {
@@ -188,27 +310,39 @@ static const rung_command_spec commands[] = {
      "error line with its "
      "number, and the exit code is 1 at the end."},
     {DEMO, "demo", "", 0, 0, "run the embedded cascade on real reviews",
-     "Runs the default cascade on the example reviews and prints accuracy, latency, layers, words and bytes beside "
-     "those of a "
-     "plain threshold, Tabi and always-cloud."},
+     "Starts the levels of the default cascade as processes on loopback, with its links emulated, asks the first one "
+     "to "
+     "classify the example reviews, and prints accuracy, latency, layers, words and bytes beside those of a plain "
+     "threshold, Tabi and always-cloud. Then the nodes stay until Ctrl-C; with --once they end."},
     {QUANTIZE, "quantize", "HF_DIR", 1, 1, "pack a Hugging Face directory into one int8 file",
      "Reads a Hugging Face directory, quantises its weights to int8, and writes one file with tokenizer, labels and "
      "exit heads."},
     {FIT, "fit", "", 0, 0, "fit temperatures, weights and thresholds",
      "Runs every level on labelled texts and writes calibration.json: a temperature for each exit, the accuracy of "
-     "each level, and for each "
-     "level the least threshold that reaches --agreement with the top level."},
+     "each level, weights and a temperature for each set of levels that answer together, learned deferral, and for "
+     "each level the least threshold that reaches --agreement with the top level."},
     {BENCH, "bench", "", 0, 0, "measure the engine against the machine's peak",
      "Times the encoder and compares it with the peak rate that it measures on this machine in the same run."},
+    {PROFILE, "profile", "", 0, 0, "measure latency by length and exit, memory and accuracy",
+     "Runs the model of every level on one thread and one text at a time: the time of the layers up to each exit by "
+     "length with a "
+     "fitted curve, load time and memory. With --data also the accuracy and calibration of each exit."},
+    {SERVE, "serve", "", 0, 0, "serve one level over HTTP",
+     "Runs one level as a server: the one of a node's file (-c node.yaml), the one that --level names of a cascade's "
+     "file "
+     "(-c cascade.yaml; without -c of the default cascade), or one model alone (-m MODEL). It answers on --listen, and "
+     "asks "
+     "--upstream.addresses where it is not sure."},
     {SHOW, "config", "show", 1, 1, "print every value in force and where it came from",
-     "Loads the cascade and prints each option's value with its source: a default, the policy, the calibration, a "
+     "Loads the cascade or node and prints each option's value with its source: a default, the policy, the "
+     "calibration, a "
      "file's line or a flag."},
     {RUNG_COMMAND_COMPLETION, "completion", "", 0, 0, "print bash completion",
      "Prints a script for bash; source it, or put it into the completions directory."},
     {RUNG_COMMAND_MAN, "man", "", 0, 0, "print the manual page", "Prints rung's manual page in roff, for section 1."},
 };
 
-static const char later_commands[] = "serve|profile|plan|sim|eval";
+static const char later_commands[] = "plan|sim|eval";
 
 const rung_option_spec *rung_option_spec_of(rung_option_id id)
 {
@@ -218,7 +352,20 @@ const rung_option_spec *rung_option_spec_of(rung_option_id id)
 
 bool rung_option_is_level(rung_option_id id)
 {
-    return id >= RUNG_OPTION_LEVEL_NAME && id <= RUNG_OPTION_LEVEL_LINK_JITTER;
+    return id >= RUNG_OPTION_LEVEL_NAME && id <= RUNG_OPTION_LEVEL_LINK_LAST;
+}
+
+bool rung_option_in_file(rung_option_id id, uint32_t files)
+{
+    const rung_option_spec *spec = rung_option_spec_of(id);
+    if (spec->flag_only) {
+        return false;
+    }
+    if (rung_option_is_level(id)) {
+        return (files & RUNG_FILE_CASCADE) != 0;
+    }
+    bool node_only = spec->group == RUNG_GROUP_NODE || id == RUNG_OPTION_MODEL;
+    return node_only ? (files & RUNG_FILE_NODE) != 0 : files != 0;
 }
 
 const rung_command_spec *rung_command_specs(size_t *count)

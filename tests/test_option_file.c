@@ -1,5 +1,5 @@
-/* test_cascade_file.c: keys of a cascade's YAML file into options, with their lines, and every wrong key or shape by its message. */
-#include "config/cascade_file.h"
+/* test_option_file.c: keys of the YAML files into options, with their lines, and every wrong key or shape by its message. */
+#include "config/option_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,14 +10,14 @@
 
 #include <cmocka.h>
 
-static rung_options *apply(const char *text, rung_cascade_lines *lines)
+static rung_options *apply(const char *text, rung_file_lines *lines)
 {
     rung_options *options = NULL;
     rung_yaml *yaml = NULL;
     rung_error error;
     assert_int_equal(rung_options_new(&options, &error), RUNG_OK);
     assert_int_equal(rung_yaml_parse(text, strlen(text), "c.yaml", &yaml, &error), RUNG_OK);
-    assert_int_equal(rung_cascade_file_apply(yaml, "dir", options, lines, &error), RUNG_OK);
+    assert_int_equal(rung_option_file_apply(yaml, RUNG_FILE_CASCADE, "dir", options, lines, &error), RUNG_OK);
     rung_yaml_free(yaml);
     return options;
 }
@@ -26,11 +26,11 @@ static void refuse(const char *text, rung_status status, const char *message)
 {
     rung_options *options = NULL;
     rung_yaml *yaml = NULL;
-    rung_cascade_lines lines = {.num_levels = 77};
+    rung_file_lines lines = {.num_levels = 77};
     rung_error error = {0};
     assert_int_equal(rung_options_new(&options, &error), RUNG_OK);
     assert_int_equal(rung_yaml_parse(text, strlen(text), "c.yaml", &yaml, &error), RUNG_OK);
-    assert_int_equal(rung_cascade_file_apply(yaml, "dir", options, &lines, &error), status);
+    assert_int_equal(rung_option_file_apply(yaml, RUNG_FILE_CASCADE, "dir", options, &lines, &error), status);
     assert_string_equal(error.message, message);
     assert_int_equal(lines.num_levels, 77);
     rung_yaml_free(yaml);
@@ -40,7 +40,7 @@ static void refuse(const char *text, rung_status status, const char *message)
 static void keys(void **state)
 {
     (void)state;
-    rung_cascade_lines lines;
+    rung_file_lines lines;
     rung_options *options = apply("levels:\n"
                                   "  - name: end\n"
                                   "    model: m/end.safetensors\n"
@@ -61,7 +61,7 @@ static void keys(void **state)
     assert_string_equal(model->origin, "c.yaml:3");
     assert_int_equal(model->source, RUNG_SOURCE_FILE);
     assert_int_equal(rung_options_level_value(options, RUNG_OPTION_LEVEL_MEMORY, 0)->integer, 67108864);
-    assert_true(rung_options_level_value(options, RUNG_OPTION_LEVEL_LINK_UP, 1)->number == 4e7);
+    assert_true(rung_options_level_value(options, RUNG_OPTION_LEVEL_LINK + RUNG_LINK_KEY_UP, 1)->number == 4e7);
     assert_true(rung_options_level_value(options, RUNG_OPTION_LEVEL_SPEED, 1)->number == 2);
     const rung_option_value *labels = rung_options_value(options, RUNG_OPTION_LABELS);
     assert_int_equal(labels->num_pairs, 2);
@@ -81,7 +81,8 @@ static void wrong_keys(void **state)
     (void)state;
     refuse("[1]\n", RUNG_INVALID, "c.yaml:1:1: the file must be a mapping with the key levels, not a list");
     refuse("precision: int8\n", RUNG_INVALID, "c.yaml:1:1: the key levels is missing");
-    refuse("level: [{model: a}]\n", RUNG_INVALID, "c.yaml:1:1: unknown key 'level'; did you mean 'levels'?");
+    refuse("level: [{model: a}]\n", RUNG_INVALID,
+           "c.yaml:1:1: 'level' is a key of a node's file, which 'rung serve' reads; a cascade's has levels");
     refuse("levels: [{modle: a}]\n", RUNG_INVALID, "c.yaml:1:11: unknown key 'levels.1.modle'; did you mean 'model'?");
     refuse("levels: [{model: a}, {link: {rt: 8ms}}]\n", RUNG_INVALID,
            "c.yaml:1:30: unknown key 'levels.2.link.rt'; did you mean 'rtt'?");
@@ -132,8 +133,8 @@ static void wrong_values(void **state)
     refuse(LEVEL "policy: {name: pabee}\n", RUNG_UNSUPPORTED,
            "c.yaml:2:16: policy.name: 'pabee' is not available in this version; use rung, paper, tabi, tangobert or "
            "single");
-    refuse(LEVEL "policy: {ensemble: {weights: fitted}}\n", RUNG_UNSUPPORTED,
-           "c.yaml:2:30: policy.ensemble.weights: 'fitted' is not available in this version; use accuracy or last");
+    refuse(LEVEL "policy: {ensemble: {weights: equal}}\n", RUNG_INVALID,
+           "c.yaml:2:30: policy.ensemble.weights: 'equal' is not one of accuracy, last or fitted");
     refuse(LEVEL "policy: {early_offload: true}\n", RUNG_UNSUPPORTED,
            "c.yaml:2:25: policy.early_offload: 'true' is not available in this version; use false");
     refuse(LEVEL "plan: plan.json\n", RUNG_UNSUPPORTED,
