@@ -94,8 +94,87 @@ static void cancelled_jobs_leave(void **state)
     rung_model_close(b.model);
 }
 
+/* The state of the last layer, through the head by hand, gives the logits; states of jobs beside each other do not mix. */
+static void states_are_what_heads_read(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b);
+    size_t hidden = b.model->config.hidden_size;
+    size_t layers = b.model->config.num_layers;
+    size_t classes = b.model->config.num_labels;
+    run(&b, NULL);
+    rung_job *jobs[JOBS];
+    float *states = calloc(JOBS * layers * hidden, sizeof *states);
+    float *logits = calloc(JOBS * layers * classes, sizeof *logits);
+    assert_non_null(states);
+    assert_non_null(logits);
+    for (size_t j = 0; j < JOBS; j++) {
+        b.jobs[j].all_states = j == 1 ? NULL : states + j * layers * hidden;
+        b.jobs[j].all_logits = logits + j * layers * classes;
+        rung_exit_init(&b.jobs[j].exit, &ALL_LAYERS, &b.calibration, (uint32_t)classes, b.workspace[j]);
+        jobs[j] = &b.jobs[j];
+    }
+    rung_batch_run(&b.batch, jobs, JOBS, 0);
+    for (size_t l = 0; l + 1 < layers; l++) { /* the last head may read through a pooler */
+        for (size_t j = 0; j < JOBS; j += 2) {
+            const float *at = states + (j * layers + l) * hidden;
+            for (size_t c = 0; c < classes; c++) {
+                double sum = (double)b.model->exits[l].bias[c];
+                for (size_t i = 0; i < hidden; i++) {
+                    sum += (double)b.model->exits[l].weight[c * hidden + i] * (double)at[i];
+                }
+                double difference = sum - (double)logits[(j * layers + l) * classes + c];
+                assert_true(difference < 1e-4 && difference > -1e-4);
+            }
+        }
+        assert_true(states[(layers + l) * hidden] == 0);
+    }
+    assert_memory_not_equal(states, states + 2 * layers * hidden, hidden * sizeof *states);
+    free(states);
+    free(logits);
+    rung_batch_deinit(&b.batch);
+    rung_model_close(b.model);
+}
+
+/* Every job stops after the second layer: the state there is its own, whoever leaves with it. */
+static void the_state_is_that_of_the_exit(void **state)
+{
+    (void)state;
+    static const rung_exit_policy second = {.rule = RUNG_EXIT_PAPER, .tau = 2, .patience = 1, .first_layer = 2};
+    bench b;
+    open_bench(&b);
+    size_t hidden = b.model->config.hidden_size;
+    size_t layers = b.model->config.num_layers;
+    run(&b, NULL);
+    rung_job *jobs[JOBS];
+    float *all = calloc(JOBS * layers * hidden, sizeof *all);
+    float *at_exit = calloc(JOBS * hidden, sizeof *at_exit);
+    assert_non_null(all);
+    assert_non_null(at_exit);
+    for (size_t j = 0; j < JOBS; j++) {
+        b.jobs[j].all_states = all + j * layers * hidden;
+        b.jobs[j].state = at_exit + j * hidden;
+        rung_exit_init(&b.jobs[j].exit, j == 1 ? &ALL_LAYERS : &second, &b.calibration,
+                       (uint32_t)b.model->config.num_labels, b.workspace[j]);
+        jobs[j] = &b.jobs[j];
+    }
+    rung_batch_run(&b.batch, jobs, JOBS, 0);
+    for (size_t j = 0; j < JOBS; j++) {
+        size_t layer = j == 1 ? layers : 2;
+        assert_int_equal(b.jobs[j].exit_layer, layer);
+        assert_memory_equal(at_exit + j * hidden, all + (j * layers + layer - 1) * hidden, hidden * sizeof *all);
+    }
+    free(all);
+    free(at_exit);
+    rung_batch_deinit(&b.batch);
+    rung_model_close(b.model);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cancelled_jobs_leave)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(cancelled_jobs_leave),
+                                       cmocka_unit_test(states_are_what_heads_read),
+                                       cmocka_unit_test(the_state_is_that_of_the_exit)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

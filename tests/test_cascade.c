@@ -2,6 +2,7 @@
  * does not depend on threads, batches or kernels. */
 #include "base/file.h"
 #include "cascade/confidence.h"
+#include "cascade/ensemble.h"
 #include "fit/dataset.h"
 #include "run/cascade.h"
 #include "skip.h"
@@ -110,7 +111,20 @@ static void answers_do_not_depend_on_how_they_are_computed(void **state)
     rung_cascade_close(first);
 }
 
-/* Eq 11-12 from the levels' own results. */
+/* The pool of the first `count` levels of an answer, from their own results. */
+static void pool_of(const rung_cascade *cascade, const rung_answer *answer, size_t count, double weights[3],
+                    double pooled[2])
+{
+    bool visited[3] = {false};
+    const double *probabilities[3] = {NULL};
+    for (size_t l = 0; l < count; l++) {
+        visited[l] = true;
+        probabilities[l] = answer->levels[l].probabilities;
+    }
+    rung_ensemble_result(&cascade->policy, &cascade->calibration, visited, probabilities, weights, pooled);
+}
+
+/* Eq 11-12 from the levels' own results, at every level that decided and at the end. */
 static void answers_are_the_weighted_sum_of_their_levels(void **state)
 {
     (void)state;
@@ -121,25 +135,29 @@ static void answers_are_the_weighted_sum_of_their_levels(void **state)
     size_t went_up = 0;
     for (size_t i = 0; i < REVIEWS; i++) {
         const rung_answer *answer = rung_answers_get(answers, i);
-        double weights = 0;
-        double pooled[2] = {0};
+        double weights[3];
+        double pooled[2];
         double parts_ms = 0;
         assert_int_equal(answer->num_levels, answer->level);
         for (size_t l = 0; l < answer->num_levels; l++) {
             const rung_level_answer *level = &answer->levels[l];
             bool sent = l + 1 < answer->num_levels;
-            weights += level->weight;
-            pooled[0] += level->weight * level->probabilities[0];
-            pooled[1] += level->weight * level->probabilities[1];
             parts_ms += level->compute_ms + level->link_ms;
             assert_true(level->exit_layer >= 1 && level->exit_layer <= level->layers);
             assert_true(level->kept_words <= level->words);
             assert_int_equal(sent, level->bytes_up > 0);
+            pool_of(cascade, answer, l + 1, weights, pooled);
+            double confidence = (float)(pooled[0] > pooled[1] ? pooled[0] : pooled[1]);
             if (l + 1 < cascade->num_levels) { /* the top never sends */
-                assert_int_equal(sent, level->confidence <= cascade->policy.offload.threshold[l]);
+                assert_int_equal(sent, confidence <= cascade->policy.offload.threshold[l]);
             }
         }
-        assert_true(fabs(weights - 1) < 1e-12);
+        double sum = 0;
+        for (size_t l = 0; l < answer->num_levels; l++) {
+            assert_true(answer->levels[l].weight == weights[l]);
+            sum += weights[l];
+        }
+        assert_true(fabs(sum - 1) < 1e-12);
         assert_true(fabs(pooled[0] - answer->probabilities[0]) < 1e-12);
         assert_true(fabs(pooled[1] - answer->probabilities[1]) < 1e-12);
         assert_true(fabs(parts_ms - answer->latency_ms) < 1e-6);

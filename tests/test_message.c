@@ -1,8 +1,10 @@
 /* test_message.c: bodies between levels: valid JSON that says what the request holds (docs/wire.md). */
+#include "base/base64.h"
 #include "run/message.h"
 #include "skip.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +73,7 @@ static void text_and_prior_are_there(void **state)
     make_request(&request, &policy, &calibration);
     rung_payload payload = {.text = {"kept words", 10}, .pair = {"and more", 8}};
     rung_buffer body = {0};
-    rung_message_request(&body, &request, &payload, 2);
+    rung_message_request(&body, &request, &payload, 2, NULL);
     json_t *root = parse(&body);
     assert_int_equal(json_object_size(root), 4);
     assert_string_equal(json_string_value(json_object_get(root, "key")), "0123456789abcdef");
@@ -87,29 +89,92 @@ static void text_and_prior_are_there(void **state)
     assert_true((float)third == (float)(1.0 / 3)); /* the float comes back exactly */
     json_decref(root);
     rung_buffer_clear(&body);
-    rung_message_reply(&body, &request, 3, 2);
+    rung_message_request(&body, &request, &payload, 2, "single(3)");
     root = parse(&body);
-    assert_int_equal(json_array_size(json_object_get(root, "levels")), 1); /* its own: level 3 was not visited */
+    assert_int_equal(json_object_size(root), 5);
+    assert_string_equal(json_string_value(json_object_get(root, "policy")), "single(3)");
     json_decref(root);
     rung_buffer_deinit(&body);
 }
 
-/* RFC 4648 decoding, enough for what was written. */
-static size_t decode_base64(const char *text, uint8_t *out)
+static const rung_level_answer found = {.level = 2,
+                                        .exit_layer = 3,
+                                        .layers = 6,
+                                        .tokens = 231,
+                                        .truncated_tokens = 7,
+                                        .words = 188,
+                                        .kept_words = 140,
+                                        .bytes_up = 802,
+                                        .bytes_down = 411,
+                                        .compute_ms = 0.9,
+                                        .queue_ms = 1.5,
+                                        .link_ms = 12.25};
+
+static void a_reply_says_what_each_level_did(void **state)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t bytes = 0;
-    uint32_t bits = 0;
-    unsigned have = 0;
-    for (; *text != '\0' && *text != '='; text++) {
-        bits = bits << 6 | (uint32_t)(strchr(digits, *text) - digits);
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[bytes++] = (uint8_t)(bits >> have);
-        }
+    (void)state;
+    static const char *const names[] = {"tokens",     "truncated_tokens", "words",    "kept_words", "bytes_up",
+                                        "bytes_down", "compute_ms",       "queue_ms", "link_ms"};
+    static const double values[] = {231, 7, 188, 140, 802, 411, 0.9, 1.5, 12.25};
+    rung_policy policy;
+    rung_error error;
+    const rung_calibration calibration = make_calibration();
+    assert_int_equal(rung_policy_defaults("rung", 3, &policy, &error), RUNG_OK);
+    rung_request request;
+    make_request(&request, &policy, &calibration);
+    const rung_level_answer did[] = {found, {.level = 0}, {.level = 3, .bytes_up = 9}};
+    rung_buffer body = {0};
+    rung_message_reply(&body, &request, did, 3, 2, 20.5);
+    json_t *root = parse(&body);
+    assert_int_equal(json_object_size(root), 2);
+    assert_true(json_number_value(json_object_get(root, "wall_ms")) == 20.5);
+    const json_t *levels = json_object_get(root, "levels");
+    assert_int_equal(json_array_size(levels), 2); /* what did nothing is not there */
+    const json_t *own = json_array_get(levels, 0);
+    assert_int_equal(json_object_size(own), 5 + 9);
+    assert_int_equal(json_integer_value(json_object_get(own, "level")), 2);
+    assert_int_equal(json_integer_value(json_object_get(own, "exit_layer")), 3);
+    assert_int_equal(json_integer_value(json_object_get(own, "layers")), 6);
+    assert_true(json_real_value(json_object_get(own, "confidence")) == 0.7);
+    assert_int_equal(json_array_size(json_object_get(own, "probabilities")), 2);
+    for (size_t i = 0; i < 9; i++) {
+        assert_true(json_number_value(json_object_get(own, names[i])) == values[i]);
     }
-    return bytes;
+    const json_t *passed_on = json_array_get(levels, 1);
+    assert_int_equal(json_object_size(passed_on), 3 + 9); /* it found nothing */
+    assert_int_equal(json_integer_value(json_object_get(passed_on, "bytes_up")), 9);
+    json_decref(root);
+    rung_buffer_clear(&body);
+    request.degraded = RUNG_DEGRADED_DEADLINE;
+    rung_message_reply(&body, &request, did, 3, 2, 20.5);
+    root = parse(&body);
+    assert_string_equal(json_string_value(json_object_get(root, "degraded")), "deadline");
+    json_decref(root);
+    rung_buffer_deinit(&body);
+}
+
+static void lengths_do_not_depend_on_times(void **state)
+{
+    (void)state;
+    static const double times[] = {0,         -0.0, -1,           1e-300, 9.9999999e-5, 1.0 / 3,
+                                   12345.678, 1e98, 9.9999999e99, 1e300,  NAN,          INFINITY};
+    rung_policy policy;
+    rung_error error;
+    const rung_calibration calibration = make_calibration();
+    assert_int_equal(rung_policy_defaults("rung", 3, &policy, &error), RUNG_OK);
+    rung_request request;
+    make_request(&request, &policy, &calibration);
+    size_t length = 0;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        rung_level_answer did = found;
+        did.compute_ms = did.queue_ms = did.link_ms = times[i];
+        rung_buffer body = {0};
+        rung_message_reply(&body, &request, &did, 1, 2, times[i]);
+        json_decref(parse(&body));
+        assert_true(length == 0 || body.length == length);
+        length = body.length;
+        rung_buffer_deinit(&body);
+    }
 }
 
 static void check_ids(int32_t last_id, const char *field, size_t width, bool pair)
@@ -128,14 +193,16 @@ static void check_ids(int32_t last_id, const char *field, size_t width, bool pai
         rung_encoding tokens = {.length = count, .ids = ids, .type_ids = types};
         rung_payload payload = {.text = {"not sent", 8}, .tokens = &tokens};
         rung_buffer body = {0};
-        rung_message_request(&body, &request, &payload, 2);
+        rung_message_request(&body, &request, &payload, 2, NULL);
         json_t *root = parse(&body);
         assert_null(json_object_get(root, "text"));
         const char *text = json_string_value(json_object_get(root, field));
         assert_non_null(text);
         assert_int_equal(strlen(text) % 4, 0);
         uint8_t bytes[64] = {0};
-        assert_int_equal(decode_base64(text, bytes), count * width);
+        size_t num_bytes = 0;
+        assert_int_equal(rung_base64_decode(text, strlen(text), bytes, &num_bytes, &error), RUNG_OK);
+        assert_int_equal(num_bytes, count * width);
         for (size_t i = 0; i < count; i++) {
             uint32_t id = 0;
             for (size_t b = 0; b < width; b++) {
@@ -164,6 +231,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings_are_escaped_where_json_demands),
         cmocka_unit_test(text_and_prior_are_there),
+        cmocka_unit_test(a_reply_says_what_each_level_did),
+        cmocka_unit_test(lengths_do_not_depend_on_times),
         cmocka_unit_test(token_ids_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,7 +137,8 @@ static void fits_are_the_same_for_any_number_of_threads(void **state)
         rung_error error;
         size_t most = 0;
         rung_progress progress = {.report = count_progress, .context = &most};
-        if (rung_fit_cascade(cascade, &data, "made up", 0.9, &progress, &file, &error) != RUNG_OK ||
+        rung_fit_options options = {.data_name = "made up", .target_agreement = 0.9, .progress = &progress};
+        if (rung_fit_cascade(cascade, &data, &options, &file, &error) != RUNG_OK ||
             rung_calibration_file_print(&file, &printed[i], &error) != RUNG_OK) {
             fail_msg("%s", error.message);
         }

@@ -49,12 +49,26 @@ static void fill(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, size
 static void leave(const rung_batch *batch, rung_job *job, size_t row, uint32_t layer, uint32_t importance_layers)
 {
     job->exit_layer = layer + 1;
+    if (job->state != NULL) {
+        size_t hidden = batch->model->config.hidden_size;
+        memcpy(job->state, batch->hidden + batch->starts[row] * hidden, hidden * sizeof *job->state);
+    }
     if (job->importance == NULL || importance_layers == 0) {
         return;
     }
     const float *sums = batch->importance + batch->starts[row];
     for (size_t i = 0; i < job->num_tokens; i++) {
         job->importance[i] = sums[i] / (float)importance_layers;
+    }
+}
+
+/* What the heads read, but for the pooler: the state of the first token. */
+static void keep_state(const rung_batch *batch, const rung_job *job, size_t row, uint32_t layer)
+{
+    if (job->all_states != NULL) {
+        size_t hidden = batch->model->config.hidden_size;
+        memcpy(job->all_states + layer * hidden, batch->hidden + batch->starts[row] * hidden,
+               hidden * sizeof *job->all_states);
     }
 }
 
@@ -72,6 +86,7 @@ static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, uint32_t
             any_left = true;
             continue;
         }
+        keep_state(batch, job, row, layer);
         if (!wanted || !rung_model_has_exit(batch->model, layer)) {
             continue;
         }

@@ -19,9 +19,12 @@ typedef struct rung_job {
     /* Out. */
     uint32_t exit_layer; /* 1-based; 0: cancelled */
     float *logits;       /* [num_labels] of that exit */
+    float *state;        /* [hidden_size] the [CLS] state at that exit, or NULL when not wanted */
     float *importance;   /* [num_tokens] Eq 9, or NULL when not wanted */
     float *all_logits;   /* [num_layers, num_labels] of every exit that ran, or NULL when not wanted */
-    double compute_s;    /* processor time: each layer's time, shared among its rows by tokens */
+    float
+        *all_states; /* [num_layers, hidden_size] the [CLS] state after every layer that ran, or NULL when not wanted */
+    double compute_s; /* processor time: each layer's time, shared among its rows by tokens */
 } rung_job;
 
 /* Runs all jobs, as many at a time as fit into `batch` (in their order). importance_layers: how many of the first layers add to the

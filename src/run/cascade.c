@@ -3,7 +3,9 @@
 
 #include "base/memory.h"
 #include "run/driver.h"
+#include "run/task_heads.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +17,7 @@ static rung_status open_level(rung_cascade *cascade, uint32_t index, rung_error 
 {
     const rung_level_config *config = &cascade->config.levels[index];
     rung_cascade_level *level = &cascade->level[index];
-    level->name = config->name;
     level->speed = config->speed;
-    level->link = config->link;
     rung_status status = rung_model_open(config->model_path, cascade->precision, &level->model, error);
     if (status != RUNG_OK) {
         return status;
@@ -37,22 +37,35 @@ static rung_status open_level(rung_cascade *cascade, uint32_t index, rung_error 
 
 static const char *label_of(const rung_cascade *cascade, uint32_t level, size_t index)
 {
-    return rung_cascade_config_rename(&cascade->config, cascade->level[level].model->labels[index]);
+    const char *label = cascade->level[level].model->labels[index];
+    /* A task's labels were renamed when they were learned. */
+    return cascade->level[level].has_task_labels ? label : rung_cascade_config_rename(&cascade->config, label);
 }
 
-/* The order of level 1 is the cascade's. */
+/* The order of level 1 is the cascade's; where its model is not open, the calibration has it. */
 static rung_status take_labels(rung_cascade *cascade, rung_error *error)
 {
     const rung_model *first = cascade->level[0].model;
-    cascade->num_classes = (uint32_t)first->config.num_labels;
+    const rung_calibration_file *file = &cascade->calibration_file;
+    cascade->num_classes = (uint32_t)(first != NULL ? first->config.num_labels : file->num_labels);
     cascade->labels = rung_alloc(cascade->num_classes, sizeof *cascade->labels, "labels", error);
     if (cascade->labels == NULL) {
         return RUNG_NO_MEMORY;
     }
     for (uint32_t c = 0; c < cascade->num_classes; c++) {
-        cascade->labels[c] = label_of(cascade, 0, c);
+        cascade->labels[c] = first != NULL ? label_of(cascade, 0, c) : file->labels[c];
+    }
+    cascade->labels_are_the_datas = true;
+    for (uint32_t l = 0; l < cascade->num_levels; l++) {
+        cascade->labels_are_the_datas = cascade->labels_are_the_datas && cascade->level[l].has_task_labels;
     }
     return RUNG_OK;
+}
+
+/* Where the cascade's labels come from, for messages. */
+static const char *labels_owner(const rung_cascade *cascade)
+{
+    return cascade->level[0].model != NULL ? cascade->level[0].model->path : cascade->config.calibration_path;
 }
 
 /* Maps the model's classes to the cascade's by name. */
@@ -62,7 +75,7 @@ static rung_status match_labels(rung_cascade *cascade, uint32_t index, rung_erro
     const rung_model *model = level->model;
     if (model->config.num_labels != cascade->num_classes) {
         return rung_fail(error, RUNG_MISMATCH, "labels differ between levels: %s has %u, %s has %zu",
-                         cascade->level[0].model->path, cascade->num_classes, model->path, model->config.num_labels);
+                         labels_owner(cascade), cascade->num_classes, model->path, model->config.num_labels);
     }
     level->class_of = rung_alloc(cascade->num_classes, sizeof *level->class_of, "labels", error);
     if (level->class_of == NULL) {
@@ -77,7 +90,7 @@ static rung_status match_labels(rung_cascade *cascade, uint32_t index, rung_erro
         if (match == cascade->num_classes) {
             return rung_fail(error, RUNG_MISMATCH,
                              "labels differ between levels: %s has \"%s\", which %s has not; rename it with `labels`",
-                             model->path, label, cascade->level[0].model->path);
+                             model->path, label, labels_owner(cascade));
         }
         for (uint32_t before = 0; before < c; before++) {
             if (level->class_of[before] == match) {
@@ -90,19 +103,19 @@ static rung_status match_labels(rung_cascade *cascade, uint32_t index, rung_erro
     return RUNG_OK;
 }
 
-/* Token ids of a level may travel when every level above segments alike and reads at least as many. */
+/* Token ids of a level may travel when every level above segments alike and reads at least as many. The calibration says it of all levels, also
+ * of those whose models are not open here. */
 static void match_tokenizers(rung_cascade *cascade)
 {
+    const rung_calibration_level *levels = cascade->calibration_file.levels;
     bool alike = true;
     for (uint32_t l = cascade->num_levels; l-- > 0;) {
-        rung_cascade_level *level = &cascade->level[l];
         if (l + 1 < cascade->num_levels) {
-            const rung_model *above = cascade->level[l + 1].model;
-            alike = alike && above->config.max_tokens >= level->model->config.max_tokens &&
-                    above->config.type_vocab_size >= level->model->config.type_vocab_size &&
-                    strcmp(rung_tokenizer_hash(level->model->tokenizer), rung_tokenizer_hash(above->tokenizer)) == 0;
+            alike = alike && levels[l + 1].max_tokens >= levels[l].max_tokens &&
+                    levels[l + 1].type_vocab_size >= levels[l].type_vocab_size &&
+                    strcmp(levels[l].tokenizer_sha256, levels[l + 1].tokenizer_sha256) == 0;
         }
-        level->tokens_travel = alike && l + 1 < cascade->num_levels;
+        cascade->level[l].tokens_travel = alike && l + 1 < cascade->num_levels;
     }
 }
 
@@ -122,23 +135,45 @@ static rung_status check_prune_unit(const rung_cascade *cascade, const rung_poli
     return RUNG_OK;
 }
 
-static rung_status load_calibration(rung_cascade *cascade, rung_error *error)
+static void list_models(const rung_cascade *cascade, const rung_model **models)
 {
-    const rung_model *models[RUNG_MAX_LEVELS];
     for (uint32_t l = 0; l < cascade->num_levels; l++) {
         models[l] = cascade->level[l].model;
     }
+}
+
+/* Reads the calibration, if any, whose heads the models get before their labels are compared. */
+static rung_status load_heads(rung_cascade *cascade, const rung_new_task *task, rung_error *error)
+{
+    const rung_model *models[RUNG_MAX_LEVELS];
     rung_calibration_file *file = &cascade->calibration_file;
-    const char *path = cascade->config.calibration_path;
+    rung_status status = RUNG_OK;
+    list_models(cascade, models);
+    if (cascade->config.calibration_path != NULL) {
+        status = rung_calibration_file_load(cascade->config.calibration_path, file, error);
+        if (status == RUNG_OK) {
+            status = rung_calibration_file_check_models(file, cascade->num_levels, models, error);
+        }
+        if (status == RUNG_OK) {
+            status = rung_attach_calibration_heads(cascade, file, error);
+        }
+    } else if (task != NULL) {
+        status = rung_attach_empty_heads(cascade, task, error);
+    }
+    return status == RUNG_OK ? rung_require_classifiers(cascade, error) : status;
+}
+
+static rung_status use_calibration(rung_cascade *cascade, rung_error *error)
+{
+    const rung_model *models[RUNG_MAX_LEVELS];
+    rung_calibration_file *file = &cascade->calibration_file;
     rung_status status;
-    if (path == NULL) {
+    list_models(cascade, models);
+    if (cascade->config.calibration_path == NULL) {
         status = rung_calibration_file_identity(cascade->num_levels, models, file, error);
     } else {
-        status = rung_calibration_file_load(path, file, error);
-        if (status == RUNG_OK) {
-            status = rung_calibration_file_check(file, cascade->num_levels, models, cascade->labels,
-                                                 cascade->num_classes, error);
-        }
+        status = rung_calibration_file_check(file, cascade->num_levels, models, cascade->labels, cascade->num_classes,
+                                             error);
         if (status == RUNG_OK) {
             status = rung_cascade_config_use_calibration(&cascade->config, file, error);
         }
@@ -153,6 +188,24 @@ rung_status rung_cascade_check_policy(const rung_cascade *cascade, const rung_po
 {
     rung_status status = rung_policy_check(policy, &cascade->calibration, error);
     return status == RUNG_OK ? check_prune_unit(cascade, policy, error) : status;
+}
+
+rung_status rung_cascade_named_policy(const rung_cascade *cascade, const char *name, rung_policy *policy,
+                                      rung_error *error)
+{
+    rung_policy made;
+    rung_status status = rung_cascade_config_policy(&cascade->config, name, &made, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    if (strcmp(name, "tangobert") == 0) {
+        memcpy(made.offload.threshold, cascade->policy.offload.threshold, sizeof made.offload.threshold);
+    }
+    status = rung_cascade_check_policy(cascade, &made, error);
+    if (status == RUNG_OK) {
+        *policy = made;
+    }
+    return status;
 }
 
 static rung_status choose_policy(rung_cascade *cascade, const char *name, rung_error *error)
@@ -195,27 +248,54 @@ static rung_status take_options(rung_cascade *cascade, const rung_open_options *
     return rung_kernels_select(options->isa, &cascade->kernels, error);
 }
 
-static rung_status open_parts(rung_cascade *cascade, const rung_open_options *options, rung_error *error)
+/* A level whose model is not opened still has its name and its link. */
+static rung_status open_models(rung_cascade *cascade, uint32_t only_level, rung_error *error)
+{
+    if (only_level != 0 && cascade->num_levels > 1 && cascade->config.calibration_path == NULL) {
+        return rung_fail(error, RUNG_INVALID,
+                         "level %u (%s): a level by itself needs the calibration, which knows the others; give "
+                         "calibration, from rung fit",
+                         only_level, cascade->config.levels[only_level - 1].name);
+    }
+    rung_status status = RUNG_OK;
+    for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
+        cascade->level[l].name = cascade->config.levels[l].name;
+        cascade->level[l].link = cascade->config.levels[l].link;
+        if (only_level == 0 || l + 1 == only_level) {
+            status = open_level(cascade, l, error);
+        }
+    }
+    return status;
+}
+
+static rung_status open_parts(rung_cascade *cascade, uint32_t only_level, const rung_open_options *options,
+                              const rung_new_task *task, rung_error *error)
 {
     rung_status status = take_options(cascade, options, error);
-    for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
-        status = open_level(cascade, l, error);
+    if (status == RUNG_OK) {
+        status = open_models(cascade, only_level, error);
+    }
+    if (status == RUNG_OK) {
+        status = load_heads(cascade, task, error);
     }
     if (status == RUNG_OK) {
         status = take_labels(cascade, error);
     }
     for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
-        status = match_labels(cascade, l, error);
+        status = cascade->level[l].model != NULL ? match_labels(cascade, l, error) : RUNG_OK;
+    }
+    if (status == RUNG_OK) {
+        status = use_calibration(cascade, error);
     }
     if (status == RUNG_OK) {
         match_tokenizers(cascade);
-        status = load_calibration(cascade, error);
+        status = choose_policy(cascade, options->policy, error);
     }
-    return status == RUNG_OK ? choose_policy(cascade, options->policy, error) : status;
+    return status;
 }
 
-rung_status rung_cascade_open_config(rung_cascade_config *config, const rung_open_options *options,
-                                     rung_cascade **cascade, rung_error *error)
+static rung_status open_new(rung_cascade_config *config, uint32_t only_level, const rung_open_options *options,
+                            const rung_new_task *task, rung_cascade **cascade, rung_error *error)
 {
     static const rung_open_options defaults = {0};
     rung_cascade *made = rung_alloc(1, sizeof *made, "cascade", error);
@@ -227,13 +307,31 @@ rung_status rung_cascade_open_config(rung_cascade_config *config, const rung_ope
     *config = (rung_cascade_config){0};
     made->num_levels = made->config.num_levels;
     pthread_mutex_init(&made->lock, NULL);
-    rung_status status = open_parts(made, options != NULL ? options : &defaults, error);
+    rung_status status = open_parts(made, only_level, options != NULL ? options : &defaults, task, error);
     if (status != RUNG_OK) {
         rung_cascade_close(made);
         return status;
     }
     *cascade = made;
     return RUNG_OK;
+}
+
+rung_status rung_cascade_open_config(rung_cascade_config *config, const rung_open_options *options,
+                                     rung_cascade **cascade, rung_error *error)
+{
+    return open_new(config, 0, options, NULL, cascade, error);
+}
+
+rung_status rung_cascade_open_level(rung_cascade_config *config, uint32_t only_level, const rung_open_options *options,
+                                    rung_cascade **cascade, rung_error *error)
+{
+    return open_new(config, only_level, options, NULL, cascade, error);
+}
+
+rung_status rung_cascade_open_for_fit(rung_cascade_config *config, const rung_open_options *options,
+                                      const rung_new_task *task, rung_cascade **cascade, rung_error *error)
+{
+    return open_new(config, 0, options, task, cascade, error);
 }
 
 /* A cascade.yaml describes levels; anything else is a model, alone. */
@@ -315,16 +413,32 @@ static rung_status fail_unknown_label(const rung_cascade *cascade, const char *l
     return status;
 }
 
+/* A number is the id of a class of the models; where the labels came from data, it is a name. */
+static rung_status find_number(const rung_cascade *cascade, uint64_t number, uint32_t *out, rung_error *error)
+{
+    if (!cascade->labels_are_the_datas && number < cascade->num_classes) {
+        *out = (uint32_t)number;
+        return RUNG_OK;
+    }
+    char name[24];
+    snprintf(name, sizeof name, "%llu", (unsigned long long)number);
+    for (uint32_t c = 0; cascade->labels_are_the_datas && c < cascade->num_classes; c++) {
+        if (strcmp(cascade->labels[c], name) == 0) {
+            *out = c;
+            return RUNG_OK;
+        }
+    }
+    if (cascade->labels_are_the_datas) {
+        return fail_unknown_label(cascade, name, error);
+    }
+    return rung_fail(error, RUNG_INVALID, "label %s is outside 0..%u", name, cascade->num_classes - 1);
+}
+
 rung_status rung_cascade_find_label(const rung_cascade *cascade, const char *label, uint64_t index, uint32_t *out,
                                     rung_error *error)
 {
     if (label == NULL) {
-        if (index >= cascade->num_classes) {
-            return rung_fail(error, RUNG_INVALID, "label %llu is outside 0..%u", (unsigned long long)index,
-                             cascade->num_classes - 1);
-        }
-        *out = (uint32_t)index;
-        return RUNG_OK;
+        return find_number(cascade, index, out, error);
     }
     const char *name = rung_cascade_config_rename(&cascade->config, label);
     for (uint32_t c = 0; c < cascade->num_classes; c++) {

@@ -14,19 +14,21 @@
 #include <pthread.h>
 
 typedef struct rung_cascade_level {
-    const char *name; /* of the configuration */
-    rung_model *model;
-    double speed;       /* time = measured compute / speed */
-    rung_link link;     /* from the level below; unused at level 1 */
-    uint32_t *class_of; /* [num_classes] the cascade's class of the model's class c */
-    bool tokens_travel; /* this level's token ids mean the same to all levels above it */
+    const char *name;     /* of the configuration */
+    rung_model *model;    /* NULL: another process has it */
+    double speed;         /* time = measured compute / speed */
+    rung_link link;       /* from the level below; unused at level 1 */
+    uint32_t *class_of;   /* [num_classes] the cascade's class of the model's class c; NULL without model */
+    bool has_task_labels; /* its labels and heads are the calibration's or the fit's, not those of its files */
+    bool tokens_travel;   /* this level's token ids mean the same to all levels above it */
 } rung_cascade_level;
 
 struct rung_cascade {
     rung_cascade_config config;
     uint32_t num_levels;
     uint32_t num_classes;
-    const char **labels; /* [num_classes] in the cascade's order, after renaming */
+    const char **labels;       /* [num_classes] in the cascade's order, after renaming */
+    bool labels_are_the_datas; /* no model brought them: a label that is a number is a name among them */
     rung_cascade_level level[RUNG_MAX_LEVELS];
     rung_policy policy;
     rung_calibration calibration;
@@ -45,6 +47,30 @@ struct rung_cascade {
 /* Opens from a configuration, which it takes over (also on failure). options as in rung.h. */
 rung_status rung_cascade_open_config(rung_cascade_config *config, const rung_open_options *options,
                                      rung_cascade **cascade, rung_error *error) RUNG_WARN_UNUSED;
+
+/* The same for one level by itself (1-based), as a node serves it: only its model is open, and what the others are comes from the
+ * calibration, which is needed when there are others. 0: all levels. */
+rung_status rung_cascade_open_level(rung_cascade_config *config, uint32_t only_level, const rung_open_options *options,
+                                    rung_cascade **cascade, rung_error *error) RUNG_WARN_UNUSED;
+
+/* The policy of that name with its own defaults, the cascade's seed and, for the plain threshold (tangobert), the cascade's thresholds: what a
+ * request that names a policy gets. */
+rung_status rung_cascade_named_policy(const rung_cascade *cascade, const char *name, rung_policy *policy,
+                                      rung_error *error) RUNG_WARN_UNUSED;
+
+/* The task that a fit makes heads for. */
+typedef struct rung_new_task {
+    bool all_levels; /* replace the classifiers that there are; otherwise only a plain encoder gets heads */
+    const char *const *
+        labels; /* [num_labels] where all levels get heads; otherwise those of the first classifier, if any, come first */
+    size_t num_labels;
+    const rung_error *why_none; /* when num_labels is 0: the failure if they are needed */
+} rung_new_task;
+
+/* The same for a fit: levels that are to get heads have them, all zeros, after every layer (has_task_labels). labels are copied. */
+rung_status rung_cascade_open_for_fit(rung_cascade_config *config, const rung_open_options *options,
+                                      const rung_new_task *task, rung_cascade **cascade,
+                                      rung_error *error) RUNG_WARN_UNUSED;
 
 /* As rung_cascade_classify under another policy (of rung_cascade_check_policy). progress may be NULL. */
 rung_status rung_cascade_classify_policy(const rung_cascade *cascade, const rung_policy *policy,

@@ -85,21 +85,36 @@ rung_status rung_flight_ask(rung_flight *flight, const rung_policy *policy, cons
     return RUNG_OK;
 }
 
+/* What the levels first .. top_level did; returns how many they are. */
+static size_t collect(const rung_flight *flight, uint32_t first, rung_level_answer did[RUNG_MAX_LEVELS])
+{
+    size_t count = 0;
+    for (uint32_t level = first; level <= flight->top_level; level++) {
+        did[count++] = flight->visit[level - 1].did;
+    }
+    return count;
+}
+
 /* Counts and times the reply from `level` to the one below it. */
 static rung_status send_reply(rung_flight *flight, uint32_t level, rung_error *error)
 {
     const rung_cascade *cascade = flight->cascade;
     const rung_request *machine = &visit_at(flight, level)->machine;
+    rung_level_answer did[RUNG_MAX_LEVELS];
+    size_t num_did = collect(flight, level, did);
     rung_buffer_clear(&flight->body);
-    rung_message_reply(&flight->body, machine, cascade->num_levels, cascade->num_classes);
+    rung_message_reply(&flight->body, machine, did, num_did, cascade->num_classes,
+                       (flight->now_s - machine->started_s) * 1e3);
     rung_status status = rung_buffer_check(&flight->body, "reply", error);
     if (status != RUNG_OK) {
         return status;
     }
     rung_level_answer *lower = &visit_at(flight, level - 1)->did;
     lower->bytes_down = flight->body.length;
-    rung_prng prng = rung_link_prng(machine->policy->seed, machine->key, level - 1);
-    double link_s = rung_link_transfer_s(&cascade->level[level - 1].link, &prng, lower->bytes_up, lower->bytes_down);
+    rung_link_trip trip;
+    rung_link_trip_begin(&trip, &cascade->level[level - 1].link, machine->policy->seed, machine->key, level - 1, -1);
+    double link_s = rung_link_trip_up_s(&trip, 0, lower->bytes_up);
+    link_s += rung_link_trip_down_s(&trip, link_s, lower->bytes_down);
     lower->link_ms = link_s * 1e3;
     flight->now_s += link_s;
     return RUNG_OK;
@@ -203,9 +218,7 @@ rung_status rung_flight_answer(const rung_flight *flight, rung_answer *answer, v
         return answer_refusal(flight, answer, block, error);
     }
     rung_level_answer did[RUNG_MAX_LEVELS];
-    for (uint32_t l = 0; l < flight->top_level; l++) {
-        did[l] = flight->visit[l].did;
-    }
-    return rung_answer_make(flight->cascade, &flight->visit[0].machine, did, flight->top_level, flight->now_s * 1e3,
-                            answer, block, error);
+    size_t num_did = collect(flight, 1, did);
+    return rung_answer_make(flight->cascade, &flight->visit[0].machine, did, num_did, flight->now_s * 1e3, answer,
+                            block, error);
 }

@@ -1,7 +1,12 @@
 /* message.c: request and reply bodies. See message.h. */
 #include "run/message.h"
 
+#include "base/base64.h"
+
 #include <inttypes.h>
+#include <string.h>
+
+#define ENCODE_BYTES 96 /* ids are encoded in pieces: a multiple of 3 (base64) and of 4 (the width of an id) */
 
 void rung_message_string(rung_buffer *body, const char *text, size_t bytes)
 {
@@ -29,67 +34,37 @@ void rung_message_string(rung_buffer *body, const char *text, size_t bytes)
 }
 
 /* Probabilities travel as floats: nine significant digits bring back the same float. */
-static void append_result(rung_buffer *body, uint32_t level, const rung_level_result *result, uint32_t num_classes)
+static void append_finding(rung_buffer *body, const rung_level_result *result, uint32_t num_classes)
 {
-    rung_buffer_format(body,
-                       "{\"level\":%" PRIu32 ",\"exit_layer\":%" PRIu32 ",\"layers\":%" PRIu32
-                       ",\"confidence\":%.9g,\"probabilities\":[",
-                       level, result->exit_layer, result->num_layers, result->confidence);
+    rung_buffer_format(body, ",\"confidence\":%.9g,\"probabilities\":[", result->confidence);
     for (uint32_t c = 0; c < num_classes; c++) {
         rung_buffer_format(body, c == 0 ? "%.9g" : ",%.9g", (double)(float)result->probabilities[c]);
-    }
-    rung_buffer_text(body, "]}");
-}
-
-/* The visited ones of levels first .. last (1-based). */
-static void append_results(rung_buffer *body, const rung_request *request, uint32_t first, uint32_t last,
-                           uint32_t num_classes)
-{
-    const char *separator = "";
-    rung_buffer_text(body, "[");
-    for (uint32_t level = first; level <= last; level++) {
-        if (request->results[level - 1].visited) {
-            rung_buffer_text(body, separator);
-            append_result(body, level, &request->results[level - 1], num_classes);
-            separator = ",";
-        }
     }
     rung_buffer_text(body, "]");
 }
 
-/* RFC 4648 base64 of bytes that come one by one. */
-typedef struct base64 {
-    rung_buffer *out;
-    uint32_t bits;
-    unsigned count; /* bytes in bits, 0 .. 2 */
-} base64;
-
-static void base64_flush(base64 *encoder, unsigned characters)
+static void append_layers(rung_buffer *body, uint32_t level, uint32_t exit_layer, uint32_t layers)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char text[4] = "====";
-    for (unsigned i = 0; i < characters; i++) {
-        text[i] = digits[encoder->bits >> (18 - 6 * i) & 63];
-    }
-    rung_buffer_append(encoder->out, text, 4);
-    encoder->bits = 0;
-    encoder->count = 0;
+    rung_buffer_format(body, "{\"level\":%" PRIu32 ",\"exit_layer\":%" PRIu32 ",\"layers\":%" PRIu32, level, exit_layer,
+                       layers);
 }
 
-static void base64_byte(base64 *encoder, uint8_t byte)
+/* The visited ones of levels 1 .. last. */
+static void append_prior(rung_buffer *body, const rung_request *request, uint32_t last, uint32_t num_classes)
 {
-    encoder->bits |= (uint32_t)byte << (16 - 8 * encoder->count);
-    encoder->count++;
-    if (encoder->count == 3) {
-        base64_flush(encoder, 4);
+    const char *separator = "";
+    rung_buffer_text(body, ",\"prior\":[");
+    for (uint32_t level = 1; level <= last; level++) {
+        const rung_level_result *result = &request->results[level - 1];
+        if (result->visited) {
+            rung_buffer_text(body, separator);
+            append_layers(body, level, result->exit_layer, result->num_layers);
+            append_finding(body, result, num_classes);
+            rung_buffer_text(body, "}");
+            separator = ",";
+        }
     }
-}
-
-static void base64_end(base64 *encoder)
-{
-    if (encoder->count > 0) {
-        base64_flush(encoder, encoder->count + 1);
-    }
+    rung_buffer_text(body, "]");
 }
 
 /* Ids as little-endian 16-bit numbers where they fit, else 32-bit, in base64: half of what decimal numbers take, and less than the text. */
@@ -101,14 +76,19 @@ static void append_tokens(rung_buffer *body, const rung_encoding *tokens)
         width = tokens->ids[i] > UINT16_MAX ? 4 : width;
         pair = pair || tokens->type_ids[i] != 0;
     }
-    base64 encoder = {.out = body};
+    uint8_t bytes[ENCODE_BYTES];
+    size_t count = 0;
     rung_buffer_text(body, width == 2 ? "\"tokens16\":\"" : "\"tokens32\":\"");
     for (size_t i = 0; i < tokens->length; i++) {
         for (unsigned b = 0; b < width; b++) {
-            base64_byte(&encoder, (uint8_t)((uint32_t)tokens->ids[i] >> (8 * b)));
+            bytes[count++] = (uint8_t)((uint32_t)tokens->ids[i] >> (8 * b));
+        }
+        if (count == ENCODE_BYTES) {
+            rung_base64_encode(body, bytes, count);
+            count = 0;
         }
     }
-    base64_end(&encoder);
+    rung_base64_encode(body, bytes, count);
     rung_buffer_text(body, "\"");
     if (pair) { /* the second text begins at the first token of type 1 */
         size_t first = 0;
@@ -120,9 +100,14 @@ static void append_tokens(rung_buffer *body, const rung_encoding *tokens)
 }
 
 void rung_message_request(rung_buffer *body, const rung_request *request, const rung_payload *payload,
-                          uint32_t num_classes)
+                          uint32_t num_classes, const char *policy)
 {
     rung_buffer_format(body, "{\"key\":\"%016" PRIx64 "\",", request->key);
+    if (policy != NULL) {
+        rung_buffer_text(body, "\"policy\":");
+        rung_message_string(body, policy, strlen(policy));
+        rung_buffer_text(body, ",");
+    }
     if (payload->tokens != NULL) {
         append_tokens(body, payload->tokens);
     } else {
@@ -133,14 +118,51 @@ void rung_message_request(rung_buffer *body, const rung_request *request, const 
             rung_message_string(body, payload->pair.data, payload->pair.bytes);
         }
     }
-    rung_buffer_text(body, ",\"prior\":");
-    append_results(body, request, 1, request->level, num_classes);
+    append_prior(body, request, request->level, num_classes);
     rung_buffer_text(body, "}");
 }
 
-void rung_message_reply(rung_buffer *body, const rung_request *request, uint32_t num_levels, uint32_t num_classes)
+/* Always 12 characters: the length of a body does not depend on how long anything took. What cannot be written so is nothing that a clock
+ * gives: it becomes 0. */
+static void append_time(rung_buffer *body, const char *name, double time_ms)
 {
-    rung_buffer_text(body, "{\"levels\":");
-    append_results(body, request, request->level, num_levels, num_classes);
+    bool fits = time_ms >= 1e-99 && time_ms < 1e99;
+    rung_buffer_format(body, ",\"%s\":%.6e", name, fits ? time_ms : 0);
+}
+
+static void append_did(rung_buffer *body, const rung_level_answer *did, const rung_level_result *result,
+                       uint32_t num_classes)
+{
+    append_layers(body, did->level, did->exit_layer, did->layers);
+    if (result->visited) {
+        append_finding(body, result, num_classes);
+    }
+    rung_buffer_format(body,
+                       ",\"tokens\":%zu,\"truncated_tokens\":%zu,\"words\":%zu,\"kept_words\":%zu,\"bytes_up\":%zu,"
+                       "\"bytes_down\":%zu",
+                       did->tokens, did->truncated_tokens, did->words, did->kept_words, did->bytes_up, did->bytes_down);
+    append_time(body, "compute_ms", did->compute_ms);
+    append_time(body, "queue_ms", did->queue_ms);
+    append_time(body, "link_ms", did->link_ms);
+    rung_buffer_text(body, "}");
+}
+
+void rung_message_reply(rung_buffer *body, const rung_request *request, const rung_level_answer *did, size_t num_did,
+                        uint32_t num_classes, double wall_ms)
+{
+    const char *separator = "";
+    rung_buffer_text(body, "{\"levels\":[");
+    for (size_t i = 0; i < num_did; i++) {
+        if (did[i].level != 0) {
+            rung_buffer_text(body, separator);
+            append_did(body, &did[i], &request->results[did[i].level - 1], num_classes);
+            separator = ",";
+        }
+    }
+    rung_buffer_text(body, "]");
+    if (request->degraded != RUNG_DEGRADED_NO) {
+        rung_buffer_format(body, ",\"degraded\":\"%s\"", rung_degraded_name(request->degraded));
+    }
+    append_time(body, "wall_ms", wall_ms);
     rung_buffer_text(body, "}");
 }

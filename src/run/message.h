@@ -14,12 +14,16 @@ typedef struct rung_payload {
     const rung_encoding *tokens; /* NULL: the text travels */
 } rung_payload;
 
-/* Appends {"key":…,"text":…|"tokens16":…,"prior":[…]}: prior has the results of the levels visited so far, so that the next one can pool. */
+/* Appends {"key":…,"text":…|"tokens16":…,"prior":[…]}: prior has the results of the levels visited so far, so that the next one can pool. policy: the
+ * name of the policy that the request asks for; NULL: the default of whoever reads it. */
 void rung_message_request(rung_buffer *body, const rung_request *request, const rung_payload *payload,
-                          uint32_t num_classes);
+                          uint32_t num_classes, const char *policy);
 
-/* Appends {"levels":[…]}: the results of this level and those above it. */
-void rung_message_reply(rung_buffer *body, const rung_request *request, uint32_t num_levels, uint32_t num_classes);
+/* Appends {"levels":[…],"wall_ms":…}: what this level and those above it did, with their results of `request`, and why it is degraded, if it
+ * is. did: [num_did] levels rising; entries whose level is 0 are left out; name, confidence, probabilities and weight are not read. wall_ms: from
+ * the request's arrival to this reply. */
+void rung_message_reply(rung_buffer *body, const rung_request *request, const rung_level_answer *did, size_t num_did,
+                        uint32_t num_classes, double wall_ms);
 
 /* Appends text as a JSON string: only '"', '\\' and control characters are escaped. text is valid UTF-8. */
 void rung_message_string(rung_buffer *body, const char *text, size_t bytes);

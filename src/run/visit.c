@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "cascade/confidence.h"
+#include "cascade/deferral.h"
 #include "cascade/exit.h"
 
 #include <stdlib.h>
@@ -55,7 +57,8 @@ rung_status rung_visit_init(rung_visit *visit, const rung_cascade *cascade, uint
     *visit = (rung_visit){.cascade = cascade, .level = level};
     visit->workspace = rung_alloc(machine_doubles(cascade) + 2 * classes, sizeof(double), "request", error);
     visit->logits = rung_alloc(2 * classes, sizeof(float), "request", error);
-    if (visit->workspace == NULL || visit->logits == NULL) {
+    visit->state = rung_alloc(own_level(visit)->model->config.hidden_size, sizeof(float), "request", error);
+    if (visit->workspace == NULL || visit->logits == NULL || visit->state == NULL) {
         rung_visit_deinit(visit);
         return RUNG_NO_MEMORY;
     }
@@ -66,6 +69,7 @@ void rung_visit_deinit(rung_visit *visit)
 {
     free(visit->workspace);
     free(visit->logits);
+    free(visit->state);
     free(visit->importance);
     free(visit->words);
     free(visit->keep);
@@ -75,6 +79,7 @@ void rung_visit_deinit(rung_visit *visit)
 void rung_visit_begin(rung_visit *visit, const rung_policy *policy, uint32_t entry_level, uint64_t key)
 {
     visit->policy = policy;
+    visit->policy_name = NULL;
     visit->did = (rung_level_answer){.level = visit->level, .name = own_level(visit)->name};
     rung_request_init(&visit->machine, policy, &visit->cascade->calibration, visit->level, entry_level, key,
                       visit->workspace);
@@ -258,7 +263,7 @@ rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to,
                             .pair = to->has_pair ? to->text[1] : (rung_text){0},
                             .tokens = to->tokens_arrived ? &to->tokens : NULL};
     size_t before = body->length;
-    rung_message_request(body, &visit->machine, &payload, visit->cascade->num_classes);
+    rung_message_request(body, &visit->machine, &payload, visit->cascade->num_classes, visit->policy_name);
     status = rung_buffer_check(body, "request", error);
     if (status != RUNG_OK) {
         return status;
@@ -299,6 +304,7 @@ static rung_status make_job(rung_visit *visit, const rung_stage *stage, rung_err
                             .type_ids = tokens->type_ids,
                             .num_tokens = tokens->length,
                             .logits = visit->logits,
+                            .state = visit->policy->defer == RUNG_DEFER_LEARNED ? visit->state : NULL,
                             .importance = visit->importance};
     rung_exit_init(&visit->job.exit, &visit->policy->exit, &cascade->calibration.level[visit->level - 1],
                    cascade->num_classes, visit->workspace + machine_doubles(cascade));
@@ -339,6 +345,22 @@ uint32_t rung_visit_importance_layers(const rung_cascade *cascade, const rung_po
     return rung_policy_importance_layers(policy, (uint32_t)model->config.num_layers);
 }
 
+/* What was learned for the exit at which the level stopped; where nothing was, the level's own confidence. */
+static double learned_confidence(const rung_visit *visit, const float *logits)
+{
+    const rung_level_calibration *calibration = &visit->cascade->calibration.level[visit->level - 1];
+    uint32_t n = visit->cascade->num_classes;
+    uint32_t exit = visit->job.exit_layer - 1;
+    double *probabilities = visit->workspace + machine_doubles(visit->cascade); /* the exit state's: it is done */
+    rung_calibrated_softmax(calibration, visit->job.exit_layer, logits, n, probabilities);
+    if (calibration->deferral == NULL || calibration->deferral[exit].hidden_size == 0) {
+        return (float)probabilities[rung_argmax(probabilities, n)];
+    }
+    float scores[RUNG_DEFERRAL_SCORES];
+    rung_deferral_scores(probabilities, n, visit->job.num_tokens, scores);
+    return rung_deferral_confidence(&calibration->deferral[exit], visit->state, scores);
+}
+
 unsigned rung_visit_computed(rung_visit *visit, double now_s)
 {
     const rung_cascade_level *level = own_level(visit);
@@ -354,6 +376,9 @@ unsigned rung_visit_computed(rung_visit *visit, double now_s)
                         .exit_layer = job->exit_layer,
                         .num_layers = (uint32_t)level->model->config.num_layers,
                         .logits = ordered};
+    if (visit->policy->defer == RUNG_DEFER_LEARNED && job->exit_layer > 0) {
+        event.deferral = learned_confidence(visit, ordered);
+    }
     return rung_request_step(&visit->machine, &event);
 }
 

@@ -30,13 +30,15 @@ rung_status rung_stage_take_ids(rung_stage *stage, const rung_model *model, cons
 typedef struct rung_visit {
     const rung_cascade *cascade;
     const rung_policy *policy;
-    uint32_t level; /* 1-based */
+    const char *policy_name; /* travels with the request, lent; NULL: it asks for no policy of its own */
+    uint32_t level;          /* 1-based */
     rung_request machine;
     rung_level_answer did;
     rung_job job;
     /* Memory. */
     double *workspace; /* the machine's, then the exit state's */
     float *logits;     /* [2, num_classes] the model's order, the cascade's order */
+    float *state;      /* [hidden_size] the [CLS] state where the level stopped, for learned deferral */
     float *importance; /* [tokens] */
     size_t importance_capacity;
     rung_word *words;
@@ -50,7 +52,7 @@ rung_status rung_visit_init(rung_visit *visit, const rung_cascade *cascade, uint
                             rung_error *error) RUNG_WARN_UNUSED;
 void rung_visit_deinit(rung_visit *visit);
 
-/* A new request; then the caller may fill in the prior (machine.results) and feed RUNG_EVENT_START. */
+/* A new request that names no policy; then the caller may set policy_name, fill in the prior (machine.results) and feed RUNG_EVENT_START. */
 void rung_visit_begin(rung_visit *visit, const rung_policy *policy, uint32_t entry_level, uint64_t key);
 
 /* At RUNG_ACTION_COMPUTE: tokenizes where that is needed, counts words, and fills visit->job, which is then to be run with rung_visit_importance_layers. The
