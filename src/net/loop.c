@@ -20,7 +20,7 @@
 struct rung_loop {
     int epoll_fd;
     int wake_fd;
-    atomic_bool wake_pending; /* wake_fd was written and not yet read: further wakes need not write */
+    atomic_bool wake_pending; /* wake_fd was written and the loop did not see it yet: further wakes need not write */
     bool stopped;
     struct epoll_event events[MAX_EVENTS];
     size_t num_events, next_event; /* of the round: those before next_event were handed out */
@@ -47,7 +47,7 @@ rung_status rung_loop_create(rung_loop **loop, rung_error *error)
     }
     made->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     made->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
     if (made->epoll_fd < 0 || made->wake_fd < 0 ||
         epoll_ctl(made->epoll_fd, EPOLL_CTL_ADD, made->wake_fd, &event) != 0) {
         rung_status status = fail_system("event loop", error);
@@ -186,16 +186,14 @@ void rung_loop_wake(rung_loop *loop)
     }
     int saved = errno; /* a signal handler may call */
     ssize_t written = write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
-    (void)written; /* the counter cannot be full: one write at most is pending */
+    (void)written; /* the counter is full after 2^64 wakes */
     errno = saved;
 }
 
-/* Reads the counter before the flag falls: a wake that comes between them writes again, and none is lost. */
+/* The counter is watched for edges, so that nobody has to read it: every write wakes. The flag falls before the work is looked at: a wake that
+ * comes from here on writes again, and none is lost. */
 static void take_wake(rung_loop *loop)
 {
-    uint64_t count;
-    ssize_t got = read(loop->wake_fd, &count, sizeof count);
-    (void)got;
     atomic_store(&loop->wake_pending, false);
     if (loop->woken != NULL) {
         loop->woken(loop->woken_context);

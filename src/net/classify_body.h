@@ -1,0 +1,27 @@
+/* classify_body.h: reads the body of POST /v1/classify, from a user or from a level below (docs/wire.md). Untrusted. Called by src/serve; knows no
+ * sockets, and nothing of models beyond rung_message_reader. */
+#ifndef RUNG_NET_CLASSIFY_BODY_H
+#define RUNG_NET_CLASSIFY_BODY_H
+
+#include "config/jsonl.h"
+#include "net/message_parse.h"
+
+/* Zero-initialise; release with rung_classify_body_deinit. */
+typedef struct rung_classify_body {
+    bool from_level;      /* a request of the level below: `message` holds it, and the rest is empty */
+    rung_message message; /* from_level only */
+    rung_line *inputs;    /* [num_inputs] owned; id is the position where none was given; no labels */
+    size_t num_inputs;    /* >= 1 unless from_level */
+    bool is_list;         /* "inputs" came: the answer is a list, also for one */
+    char policy[32];      /* "": the node's own */
+    bool truncate;        /* false: a text longer than the model is refused; true when nothing was said */
+} rung_classify_body;
+
+/* A body with the field "key" is from a level below, any other from a user. RUNG_FORMAT: no JSON object; RUNG_LIMIT: more than max_inputs inputs, too long an
+ * id, too many tokens; RUNG_UNSUPPORTED: target; RUNG_INVALID: a field is wrong, missing or unknown, and the message names it ("inputs[3].text").
+ * For the body of a level below the errors are those of rung_message_parse. */
+rung_status rung_classify_body_parse(const char *body, size_t bytes, const rung_message_reader *reader,
+                                     size_t max_inputs, rung_classify_body *out, rung_error *error) RUNG_WARN_UNUSED;
+void rung_classify_body_deinit(rung_classify_body *body);
+
+#endif
