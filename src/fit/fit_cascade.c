@@ -1,13 +1,39 @@
-/* fit_cascade.c: temperatures, weights and thresholds of a cascade. See fit_cascade.h. */
+/* fit_cascade.c: temperatures, pools, deferral and thresholds of a cascade. See fit_cascade.h. */
 #include "fit/fit_cascade.h"
 
 #include "base/memory.h"
 #include "cascade/confidence.h"
-#include "fit/temperature.h"
+#include "cascade/offload.h"
+#include "fit/fit_deferral.h"
+#include "fit/scores.h"
+#include "fit/shape.h"
 #include "fit/threshold.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* One fit. */
+typedef struct fit_run {
+    rung_cascade cascade; /* the caller's, with what is fitted so far as its calibration */
+    const rung_dataset *data;
+    const rung_fit_options *options;
+    rung_calibration_file *file;
+    uint32_t *top_labels; /* [count] what the top level says of the full text */
+    float *top_targets;   /* [count, num_classes] how sure it is, without labels; NULL with them */
+    rung_fit_truth truth;
+    rung_policy policy; /* with the thresholds chosen so far */
+    rung_reach reach;
+    /* Of the level in turn, [count]: */
+    double *confidence; /* that decides */
+    double *learned;    /* 1 - q */
+    bool *agrees;       /* what the pool says, with the top level */
+    bool *mends;        /* the top level would mend it */
+} fit_run;
+
+static size_t count_of(const fit_run *run)
+{
+    return run->data->count;
+}
 
 /* Logits of exit `exit` (0-based) of input i within a record [count, layers, classes]. */
 static const float *exit_logits(const float *record, const rung_model *model, size_t i, size_t exit)
@@ -24,146 +50,250 @@ static uint32_t argmax_logits(const float *logits, size_t classes)
     return best;
 }
 
-static double exit_accuracy(const float *record, const rung_model *model, size_t exit, const rung_dataset *data)
+/* Accuracy and calibration error of a fitted exit. */
+static rung_status score_exit(const fit_run *run, const float *record, const rung_model *model, size_t exit,
+                              rung_calibration_exit *out, rung_error *error)
 {
-    size_t right = 0;
-    for (size_t i = 0; i < data->count; i++) {
-        right += argmax_logits(exit_logits(record, model, i, exit), model->config.num_labels) == data->labels[i];
+    size_t classes = run->cascade.num_classes;
+    double *probabilities = rung_alloc(count_of(run), classes * sizeof *probabilities, "probabilities", error);
+    if (probabilities == NULL) {
+        return RUNG_NO_MEMORY;
     }
-    return (double)right / (double)data->count;
+    rung_level_calibration calibration = {.num_exits = 1, .temperature = &out->temperature, .shape = &out->shape};
+    for (size_t i = 0; i < count_of(run); i++) {
+        rung_calibrated_softmax(&calibration, 1, exit_logits(record, model, i, exit), classes,
+                                probabilities + i * classes);
+    }
+    rung_scores scores = {0};
+    rung_status status = rung_scores_of(probabilities, run->truth.labels, count_of(run), classes, &scores, error);
+    out->accuracy = scores.accuracy;
+    out->ece = scores.ece;
+    free(probabilities);
+    return status;
 }
 
-static rung_status fit_exit(const float *record, const rung_model *model, size_t exit, const rung_dataset *data,
+static rung_status fit_exit(const fit_run *run, const float *record, const rung_model *model, size_t exit,
                             rung_calibration_exit *out, rung_error *error)
 {
     size_t classes = model->config.num_labels;
     rung_fit_logits logits = {.logits = exit_logits(record, model, 0, exit),
                               .stride = model->config.num_layers * classes,
-                              .n = data->count,
+                              .n = count_of(run),
                               .num_classes = classes};
-    rung_temperature_fit fit;
-    rung_status status = rung_fit_temperature(&logits, data->labels, &fit, error);
-    if (status != RUNG_OK) {
-        return rung_fail_in(error, "%s, exit %zu", model->path, exit + 1);
+    bool own_targets = run->top_targets != NULL && model == run->cascade.level[run->cascade.num_levels - 1].model &&
+                       exit + 1 == model->config.num_layers;
+    rung_shape_fit fit;
+    rung_status status = rung_fit_shape(&logits, run->truth.labels, run->top_targets, &fit, error);
+    if (status == RUNG_OK) {
+        *out = (rung_calibration_exit){.layer = (uint32_t)exit + 1,
+                                       .temperature = own_targets ? 1 : fit.temperature,
+                                       .shape = own_targets ? 1 : fit.shape, /* it is what the others are measured by */
+                                       .nll_before = fit.nll_before,
+                                       .nll_after = own_targets ? fit.nll_before : fit.nll};
+        status = score_exit(run, record, model, exit, out, error);
     }
-    *out = (rung_calibration_exit){.layer = (uint32_t)exit + 1,
-                                   .temperature = fit.temperature,
-                                   .accuracy = exit_accuracy(record, model, exit, data),
-                                   .nll_before = fit.nll_before,
-                                   .nll_after = fit.nll};
-    return RUNG_OK;
+    return status == RUNG_OK ? RUNG_OK : rung_fail_in(error, "%s, exit %zu", model->path, exit + 1);
 }
 
-/* Records the level at full text and fits each exit. top_labels [count] is filled at the top level. */
-static rung_status fit_level(const rung_cascade *cascade, uint32_t level, const rung_dataset *data,
-                             const rung_progress *progress, rung_calibration_level *out, uint32_t *top_labels,
-                             rung_error *error)
+/* What the top level says of the full texts, and without labels how sure it is. */
+static void keep_top(fit_run *run, const float *record, const rung_model *model)
 {
-    const rung_model *model = cascade->level[level - 1].model;
+    size_t classes = run->cascade.num_classes;
+    size_t last = model->config.num_layers - 1;
+    double probabilities[RUNG_MAX_LABELS];
+    for (size_t i = 0; i < count_of(run); i++) {
+        const float *logits = exit_logits(record, model, i, last);
+        run->top_labels[i] = argmax_logits(logits, classes);
+        rung_softmax(logits, classes, 1, probabilities);
+        for (size_t c = 0; run->top_targets != NULL && c < classes; c++) {
+            run->top_targets[i * classes + c] = (float)probabilities[c];
+        }
+    }
+}
+
+/* Records the level at full text and fits each exit. */
+static rung_status fit_exits(fit_run *run, uint32_t level, rung_error *error)
+{
+    const rung_model *model = run->cascade.level[level - 1].model;
     size_t layers = model->config.num_layers;
-    float *record = rung_alloc(data->count, layers * cascade->num_classes * sizeof *record, "record", error);
+    rung_calibration_level *out = &run->file->levels[level - 1];
+    float *record = rung_alloc(count_of(run), layers * run->cascade.num_classes * sizeof *record, "record", error);
     if (record == NULL) {
         return RUNG_NO_MEMORY;
     }
-    rung_status status = rung_fit_record(cascade, level, data->inputs, data->count, progress, record, error);
+    rung_status status =
+        rung_fit_record(&run->cascade, level, run->data->inputs, count_of(run), run->options->progress, record, error);
+    if (status == RUNG_OK && level == run->cascade.num_levels) {
+        keep_top(run, record, model);
+    }
     size_t fitted = 0;
     for (size_t exit = 0; status == RUNG_OK && exit < layers; exit++) {
         if (rung_model_has_exit(model, exit)) {
-            status = fit_exit(record, model, exit, data, &out->exits[fitted++], error);
+            status = fit_exit(run, record, model, exit, &out->exits[fitted++], error);
         }
     }
     if (status == RUNG_OK) {
         out->accuracy = out->exits[out->num_exits - 1].accuracy;
-        for (size_t i = 0; level == cascade->num_levels && i < data->count; i++) {
-            top_labels[i] = argmax_logits(exit_logits(record, model, i, layers - 1), cascade->num_classes);
-        }
     }
     free(record);
     return status;
 }
 
-/* Of the requests that reach `level`: how sure it is, and whether it says what the top level says. */
-typedef struct reached {
-    double *confidence; /* [count] */
-    bool *agrees;       /* [count] */
-    size_t count;
-} reached;
-
-/* Runs levels 1 .. level of the cascade as if `level` were the top: it computes what reaches it and answers. */
-static rung_status run_lower_levels(const rung_cascade *cascade, uint32_t level, const rung_policy *policy,
-                                    const rung_calibration *calibration, const rung_dataset *data,
-                                    const rung_progress *progress, rung_answers **answers, rung_error *error)
+/* What is fitted so far takes effect. */
+static rung_status use_file(fit_run *run, rung_error *error)
 {
-    rung_cascade lower = *cascade;
-    lower.num_levels = level;
-    lower.calibration = *calibration;
-    lower.calibration.num_levels = level;
-    lower.num_idle = 0;
-    pthread_mutex_init(&lower.lock, NULL);
-    rung_status status =
-        rung_cascade_classify_policy(&lower, policy, data->inputs, data->count, progress, answers, error);
-    rung_cascade_drop_workers(&lower);
-    pthread_mutex_destroy(&lower.lock);
-    return status;
+    return rung_calibration_file_view(run->file, &run->cascade.calibration, error);
 }
 
-static rung_status collect_reached(const rung_cascade *cascade, uint32_t level, const rung_answers *answers,
-                                   const uint32_t *top_labels, reached *out, rung_error *error)
+/* For every input at this level: the confidence that decides, and whether the answer here would be the top level's. */
+static rung_status judge(fit_run *run, uint32_t level, rung_error *error)
 {
-    for (size_t i = 0; i < rung_answers_count(answers); i++) {
-        const rung_answer *answer = rung_answers_get(answers, i);
-        if (answer->status != RUNG_OK) {
-            return rung_fail(error, answer->status, "input %zu: %s", i, answer->error);
-        }
-        if (answer->num_levels < level || answer->levels[level - 1].probabilities == NULL) {
+    size_t classes = run->cascade.num_classes;
+    double *pooled = rung_alloc(classes, sizeof *pooled, "pool", error);
+    if (pooled == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count_of(run); i++) {
+        if (!run->reach.trails[i].going) {
             continue;
         }
-        const rung_level_answer *own = &answer->levels[level - 1];
-        out->confidence[out->count] = own->confidence;
-        out->agrees[out->count++] = rung_argmax(own->probabilities, cascade->num_classes) == top_labels[i];
+        rung_reach_pool(&run->reach, &run->policy, level, i, pooled);
+        uint32_t label = rung_argmax(pooled, classes);
+        run->confidence[i] =
+            run->policy.pooled_decision ? (float)pooled[label] : rung_reach_found(&run->reach, level, i)->confidence;
+        run->agrees[i] = label == run->top_labels[i];
+        run->mends[i] = label != run->top_labels[i] && run->top_labels[i] == run->truth.labels[i];
     }
+    free(pooled);
     return RUNG_OK;
 }
 
-static rung_status fit_threshold(const rung_cascade *cascade, uint32_t level, rung_policy *policy,
-                                 const rung_calibration *calibration, const rung_dataset *data,
-                                 const uint32_t *top_labels, double target, const rung_progress *progress,
-                                 rung_calibration_level *out, rung_error *error)
+/* The least threshold for `confidence` among the inputs at this level. */
+static rung_status choose_threshold(const fit_run *run, uint32_t level, const double *confidence,
+                                    rung_threshold_fit *fit, rung_error *error)
 {
-    reached here = {.confidence = rung_alloc(data->count, sizeof(double), "confidences", error),
-                    .agrees = rung_alloc(data->count, sizeof(bool), "agreements", error)};
-    rung_answers *answers = NULL;
-    rung_threshold_fit fit = {.threshold = 1, .agreement = 1}; /* nothing reaches this level */
-    rung_status status = here.confidence == NULL || here.agrees == NULL ? RUNG_NO_MEMORY : RUNG_OK;
-    bool computes = level >= policy->first_compute_level; /* a level that only passes on has nothing to fit */
-    if (status == RUNG_OK && computes) {
-        status = run_lower_levels(cascade, level, policy, calibration, data, progress, &answers, error);
+    *fit = (rung_threshold_fit){.threshold = 1, .agreement = 1}; /* nothing reaches this level */
+    double *values = rung_alloc(count_of(run), sizeof *values, "confidences", error);
+    bool *agrees = rung_alloc(count_of(run), sizeof *agrees, "agreements", error);
+    rung_status status = values == NULL || agrees == NULL ? RUNG_NO_MEMORY : RUNG_OK;
+    size_t n = 0;
+    for (size_t i = 0; status == RUNG_OK && i < count_of(run); i++) {
+        if (run->reach.trails[i].going) {
+            values[n] = confidence[i];
+            agrees[n++] = run->agrees[i];
+        }
     }
-    if (status == RUNG_OK && computes) {
-        status = collect_reached(cascade, level, answers, top_labels, &here, error);
-    }
-    if (status == RUNG_OK && here.count > 0) {
+    if (status == RUNG_OK && n > 0) {
         /* Below the last lower level each level holds the target on what it answers; the last one may spend what its requests that go to the
          * top leave, since those agree. So the whole cascade holds it, level by level. */
-        rung_agreement_of of = level + 1 == cascade->num_levels ? RUNG_AGREEMENT_OF_ALL : RUNG_AGREEMENT_OF_ANSWERED;
-        status = rung_fit_threshold(here.confidence, here.agrees, here.count, of, target, &fit, error);
+        rung_agreement_of of =
+            level + 1 == run->cascade.num_levels ? RUNG_AGREEMENT_OF_ALL : RUNG_AGREEMENT_OF_ANSWERED;
+        status = rung_fit_threshold(values, agrees, n, of, run->options->target_agreement, fit, error);
     }
-    if (status == RUNG_OK) {
-        policy->offload.threshold[level - 1] = fit.threshold;
-        out->has_threshold = true;
-        out->threshold = fit.threshold;
-        out->agreement = fit.agreement;
-        out->answered = (double)fit.num_answered / (double)data->count;
-    }
-    rung_answers_free(answers);
-    free(here.confidence);
-    free(here.agrees);
+    free(values);
+    free(agrees);
     return status;
 }
 
+static rung_status fit_deferral(fit_run *run, uint32_t level, rung_error *error)
+{
+    rung_threshold_fit fit;
+    rung_calibration_level *out = &run->file->levels[level - 1];
+    rung_status status = rung_fit_deferral(&run->reach, level, run->mends, run->file, run->learned, error);
+    if (status == RUNG_OK) {
+        status = choose_threshold(run, level, run->learned, &fit, error);
+    }
+    if (status == RUNG_OK) {
+        out->has_deferral_threshold = true;
+        out->deferral_threshold = fit.threshold;
+        out->deferral_answered = (double)fit.num_answered / (double)count_of(run);
+    }
+    return status;
+}
+
+/* Who goes on from `level`, by the policy with its thresholds. */
+static void send_up(fit_run *run, uint32_t level, const double *confidence)
+{
+    for (size_t i = 0; i < count_of(run); i++) {
+        rung_trail *trail = &run->reach.trails[i];
+        trail->going = trail->going && rung_offload_decide(&run->policy.offload, level, confidence[i], trail->key);
+    }
+}
+
+/* Runs a level below the top on what reaches it; pools, deferral, threshold. */
+static rung_status fit_lower_level(fit_run *run, uint32_t level, rung_error *error)
+{
+    rung_calibration_level *out = &run->file->levels[level - 1];
+    out->has_threshold = true;
+    out->threshold = 1;
+    rung_status status = rung_reach_run(&run->reach, level, run->options->progress, error);
+    if (status != RUNG_OK || level < run->policy.first_compute_level) {
+        return status; /* a level that only passes on has nothing to fit */
+    }
+    bool learns = !run->policy.raw_ensemble; /* pools and deferral are learned on calibrated probabilities */
+    if (learns) {
+        status = rung_fit_pools(&run->reach, level, &run->truth, run->file, error);
+    }
+    if (status == RUNG_OK) {
+        status = use_file(run, error);
+    }
+    if (status == RUNG_OK) {
+        status = judge(run, level, error);
+    }
+    if (status == RUNG_OK && learns) {
+        status = fit_deferral(run, level, error);
+    }
+    rung_threshold_fit fit = {0};
+    if (status == RUNG_OK) {
+        status = choose_threshold(run, level, run->confidence, &fit, error);
+    }
+    if (status == RUNG_OK) {
+        bool learned = learns && run->policy.defer == RUNG_DEFER_LEARNED;
+        out->threshold = fit.threshold;
+        out->agreement = fit.agreement;
+        out->answered = (double)fit.num_answered / (double)count_of(run);
+        run->policy.offload.threshold[level - 1] = learned ? out->deferral_threshold : out->threshold;
+        send_up(run, level, learned ? run->learned : run->confidence);
+    }
+    return status;
+}
+
+/* The top level on what reaches it: the pools with it, and how often the answers are those that it gives to the full text. */
+static rung_status fit_top_level(fit_run *run, rung_error *error)
+{
+    uint32_t level = run->cascade.num_levels;
+    rung_calibration_level *out = &run->file->levels[level - 1];
+    rung_status status = rung_reach_run(&run->reach, level, run->options->progress, error);
+    if (status == RUNG_OK && !run->policy.raw_ensemble) {
+        status = rung_fit_pools(&run->reach, level, &run->truth, run->file, error);
+    }
+    if (status == RUNG_OK) {
+        status = use_file(run, error);
+    }
+    if (status == RUNG_OK) {
+        status = judge(run, level, error);
+    }
+    size_t going = 0;
+    size_t agreeing = 0;
+    for (size_t i = 0; status == RUNG_OK && i < count_of(run); i++) {
+        going += run->reach.trails[i].going;
+        agreeing += run->reach.trails[i].going && run->agrees[i];
+    }
+    out->agreement = going > 0 ? (double)agreeing / (double)going : 1;
+    out->answered = (double)going / (double)count_of(run);
+    return status;
+}
+
+static rung_status set_name(char **name, const char *text, rung_error *error)
+{
+    free(*name);
+    *name = rung_copy_text(text, strlen(text), "name", error);
+    return *name != NULL ? RUNG_OK : RUNG_NO_MEMORY;
+}
+
 /* Names, hashes, layers and labels; every temperature 1. */
-static rung_status start_file(const rung_cascade *cascade, const rung_dataset *data, const char *data_name,
-                              double target_agreement, rung_calibration_file *file, rung_error *error)
+static rung_status start_file(const rung_cascade *cascade, const rung_dataset *data, const rung_fit_options *options,
+                              rung_calibration_file *file, rung_error *error)
 {
     const rung_model *models[RUNG_MAX_LEVELS];
     for (uint32_t l = 0; l < cascade->num_levels; l++) {
@@ -171,75 +301,126 @@ static rung_status start_file(const rung_cascade *cascade, const rung_dataset *d
     }
     rung_status status = rung_calibration_file_identity(cascade->num_levels, models, file, error);
     for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
-        const char *name = cascade->level[l].name;
-        free(file->levels[l].name);
-        file->levels[l].name = rung_copy_text(name, strlen(name), "name", error);
-        status = file->levels[l].name != NULL ? RUNG_OK : RUNG_NO_MEMORY;
+        status = set_name(&file->levels[l].name, cascade->level[l].name, error);
     }
     for (uint32_t c = 0; status == RUNG_OK && c < cascade->num_classes; c++) {
-        free(file->labels[c]);
-        file->labels[c] = rung_copy_text(cascade->labels[c], strlen(cascade->labels[c]), "label", error);
-        status = file->labels[c] != NULL ? RUNG_OK : RUNG_NO_MEMORY;
+        status = set_name(&file->labels[c], cascade->labels[c], error);
     }
     if (status == RUNG_OK) {
-        free(file->data_name);
-        file->data_name = rung_copy_text(data_name, strlen(data_name), "name", error);
-        status = file->data_name != NULL ? RUNG_OK : RUNG_NO_MEMORY;
+        status = set_name(&file->data_name, options->data_name, error);
     }
+    const rung_policy *policy = &cascade->policy;
     memcpy(file->data_sha256, data->sha256, sizeof file->data_sha256);
-    memcpy(file->policy_name, cascade->policy.name, sizeof file->policy_name);
+    memcpy(file->policy.name, policy->name, sizeof file->policy.name);
+    file->policy.exit = policy->exit;
+    file->policy.weights = policy->weights;
+    file->policy.defer = policy->defer;
+    file->policy.pooled_decision = policy->pooled_decision;
+    file->policy.raw_ensemble = policy->raw_ensemble;
+    file->labels_from = options->labels_from;
     file->data_rows = data->count;
-    file->target_agreement = target_agreement;
-    file->seed = cascade->policy.seed;
-    file->exit = cascade->policy.exit;
+    file->target_agreement = options->target_agreement;
+    file->seed = policy->seed;
     return status;
 }
 
-static rung_status fit_file(const rung_cascade *cascade, const rung_dataset *data, double target_agreement,
-                            const rung_progress *progress, rung_calibration_file *file, rung_error *error)
+static rung_status start_run(fit_run *run, const rung_cascade *cascade, rung_error *error)
 {
-    uint32_t *top_labels = rung_alloc(data->count, sizeof *top_labels, "labels", error);
-    rung_status status = top_labels == NULL ? RUNG_NO_MEMORY : RUNG_OK;
-    for (uint32_t level = 1; status == RUNG_OK && level <= cascade->num_levels; level++) {
-        status = fit_level(cascade, level, data, progress, &file->levels[level - 1], top_labels, error);
+    size_t count = count_of(run);
+    run->cascade = *cascade;
+    run->cascade.num_idle = 0; /* the workers are the caller's */
+    run->policy = cascade->policy;
+    run->top_labels = rung_alloc(count, sizeof *run->top_labels, "labels", error);
+    run->confidence = rung_alloc(count, sizeof *run->confidence, "confidences", error);
+    run->learned = rung_alloc(count, sizeof *run->learned, "confidences", error);
+    run->agrees = rung_alloc(count, sizeof *run->agrees, "agreements", error);
+    run->mends = rung_alloc(count, sizeof *run->mends, "agreements", error);
+    bool failed = run->top_labels == NULL || run->confidence == NULL || run->learned == NULL || run->agrees == NULL ||
+                  run->mends == NULL;
+    run->truth.labels = run->data->labels;
+    if (!failed && run->options->labels_from == RUNG_LABELS_FROM_TOP) {
+        run->top_targets = rung_alloc(count, cascade->num_classes * sizeof *run->top_targets, "labels", error);
+        failed = run->top_targets == NULL;
+        run->truth = (rung_fit_truth){.labels = run->top_labels, .targets = run->top_targets};
     }
-    rung_calibration calibration = {0};
-    if (status == RUNG_OK) {
-        status = rung_calibration_file_view(file, &calibration, error);
-    }
-    rung_policy policy = cascade->policy;
-    for (uint32_t level = 1; status == RUNG_OK && level < cascade->num_levels; level++) {
-        status = fit_threshold(cascade, level, &policy, &calibration, data, top_labels, target_agreement, progress,
-                               &file->levels[level - 1], error);
-    }
-    if (status == RUNG_OK) {
-        double below = 0;
-        for (uint32_t l = 0; l + 1 < cascade->num_levels; l++) {
-            below += file->levels[l].answered;
-        }
-        rung_calibration_level *top = &file->levels[cascade->num_levels - 1];
-        top->agreement = 1;
-        top->answered = below < 1 ? 1 - below : 0;
-    }
-    free(top_labels);
-    return status;
+    return failed ? RUNG_NO_MEMORY : RUNG_OK;
 }
 
-rung_status rung_fit_cascade(const rung_cascade *cascade, const rung_dataset *data, const char *data_name,
-                             double target_agreement, const rung_progress *progress, rung_calibration_file *file,
-                             rung_error *error)
+static void end_run(fit_run *run)
+{
+    rung_reach_deinit(&run->reach);
+    free(run->top_labels);
+    free(run->top_targets);
+    free(run->confidence);
+    free(run->learned);
+    free(run->agrees);
+    free(run->mends);
+}
+
+static rung_status fit_file(fit_run *run, rung_error *error)
+{
+    uint32_t num_levels = run->cascade.num_levels;
+    /* The top first: without labels the others are measured by it. */
+    rung_status status = fit_exits(run, num_levels, error);
+    for (uint32_t level = 1; status == RUNG_OK && level < num_levels; level++) {
+        status = fit_exits(run, level, error);
+    }
+    if (status == RUNG_OK) {
+        status = use_file(run, error);
+    }
+    if (status != RUNG_OK || num_levels == 1) {
+        run->file->levels[0].answered = 1;
+        return status;
+    }
+    status = rung_reach_init(&run->reach, &run->cascade, run->data->inputs, count_of(run), error);
+    for (uint32_t level = 1; status == RUNG_OK && level < num_levels; level++) {
+        status = fit_lower_level(run, level, error);
+    }
+    return status == RUNG_OK ? fit_top_level(run, error) : status;
+}
+
+/* What no fit can be made of is said of the data, not of an exit or a pool. */
+static rung_status check_data(const rung_cascade *cascade, const rung_dataset *data, const rung_fit_options *options,
+                              rung_error *error)
+{
+    if (data->count < RUNG_FIT_MIN_ROWS) {
+        return rung_fail(error, RUNG_INVALID, "%s: %zu rows; a fit needs at least %d", options->data_name, data->count,
+                         RUNG_FIT_MIN_ROWS);
+    }
+    if (cascade->num_classes < 2) {
+        return rung_fail(error, RUNG_INVALID, "the models have one label; there is nothing to calibrate");
+    }
+    size_t same = 1;
+    while (options->labels_from == RUNG_LABELS_FROM_DATA && same < data->count &&
+           data->labels[same] == data->labels[0]) {
+        same++;
+    }
+    if (options->labels_from == RUNG_LABELS_FROM_DATA && same == data->count) {
+        return rung_fail(error, RUNG_INVALID, "%s: all %zu rows have label \"%s\"; a fit needs at least two labels",
+                         options->data_name, data->count, cascade->labels[data->labels[0]]);
+    }
+    return RUNG_OK;
+}
+
+rung_status rung_fit_cascade(const rung_cascade *cascade, const rung_dataset *data, const rung_fit_options *options,
+                             rung_calibration_file *file, rung_error *error)
 {
     rung_calibration_file made = {0};
+    rung_status status = check_data(cascade, data, options, error);
     /* A calibration vouches for its models by their hashes, which loading takes on trust: here they are worked out. */
-    for (uint32_t l = 0; l < cascade->num_levels; l++) {
-        rung_status sound = rung_model_verify(cascade->level[l].model, error);
-        if (sound != RUNG_OK) {
-            return sound;
-        }
+    for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
+        status = rung_model_verify(cascade->level[l].model, error);
     }
-    rung_status status = start_file(cascade, data, data_name, target_agreement, &made, error);
     if (status == RUNG_OK) {
-        status = fit_file(cascade, data, target_agreement, progress, &made, error);
+        status = start_file(cascade, data, options, &made, error);
+    }
+    if (status == RUNG_OK) {
+        fit_run run = {.data = data, .options = options, .file = &made};
+        status = start_run(&run, cascade, error);
+        if (status == RUNG_OK) {
+            status = fit_file(&run, error);
+        }
+        end_run(&run);
     }
     if (status != RUNG_OK) {
         rung_calibration_file_deinit(&made);

@@ -1,4 +1,4 @@
-/* record.c: logits of every exit for every input, on all threads. See record.h. */
+/* record.c: logits of every exit and [CLS] states for every input, on all threads. See record.h. */
 #include "fit/record.h"
 
 #include "base/memory.h"
@@ -17,7 +17,8 @@ typedef struct recording {
     const rung_input *inputs;
     size_t count;
     const rung_progress *progress;
-    float *logits;
+    float *logits;        /* NULL: not wanted */
+    float *states;        /* NULL: not wanted */
     pthread_mutex_t lock; /* of all below */
     size_t next;
     size_t done;
@@ -69,6 +70,9 @@ static void store(const recording *shared, size_t input, const float *exit_logit
     const rung_cascade_level *level = &shared->cascade->level[shared->level - 1];
     size_t classes = shared->cascade->num_classes;
     size_t layers = level->model->config.num_layers;
+    if (shared->logits == NULL) {
+        return;
+    }
     float *out = shared->logits + input * layers * classes;
     for (size_t e = 0; e < layers; e++) {
         for (size_t c = 0; c < classes; c++) {
@@ -99,6 +103,10 @@ static rung_status record_chunk(const recording *shared, recorder *self, size_t 
                                    .num_tokens = self->tokens[i].length,
                                    .all_logits = exit_logits,
                                    .logits = exit_logits + model->config.num_layers * classes};
+        if (shared->states != NULL) {
+            size_t floats = model->config.num_layers * model->config.hidden_size;
+            self->jobs[i].all_states = shared->states + (first + i) * floats;
+        }
         rung_exit_init(&self->jobs[i].exit, &all_layers, &shared->cascade->calibration.level[shared->level - 1],
                        (uint32_t)classes, self->workspace + i * 2 * classes);
         jobs[i] = &self->jobs[i];
@@ -149,8 +157,8 @@ static void work(void *context, size_t index)
     close_recorder(&self);
 }
 
-rung_status rung_fit_record(const rung_cascade *cascade, uint32_t level, const rung_input *inputs, size_t count,
-                            const rung_progress *progress, float *logits, rung_error *error)
+rung_status rung_fit_record_states(const rung_cascade *cascade, uint32_t level, const rung_input *inputs, size_t count,
+                                   const rung_progress *progress, float *logits, float *states, rung_error *error)
 {
     recording shared = {.cascade = cascade,
                         .level = level,
@@ -158,6 +166,7 @@ rung_status rung_fit_record(const rung_cascade *cascade, uint32_t level, const r
                         .count = count,
                         .progress = progress,
                         .logits = logits,
+                        .states = states,
                         .status = RUNG_OK};
     pthread_mutex_init(&shared.lock, NULL);
     rung_parallel(cascade->threads, work, &shared);
@@ -166,4 +175,10 @@ rung_status rung_fit_record(const rung_cascade *cascade, uint32_t level, const r
         *error = shared.error;
     }
     return shared.status;
+}
+
+rung_status rung_fit_record(const rung_cascade *cascade, uint32_t level, const rung_input *inputs, size_t count,
+                            const rung_progress *progress, float *logits, rung_error *error)
+{
+    return rung_fit_record_states(cascade, level, inputs, count, progress, logits, NULL, error);
 }

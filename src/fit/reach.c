@@ -1,0 +1,289 @@
+/* reach.c: runs a level on the requests that reach it. See reach.h. */
+#include "fit/reach.h"
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "cascade/ensemble.h"
+#include "cascade/offload.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK 16 /* inputs that a worker takes at a time */
+
+/* One run of a level, shared by its workers. */
+typedef struct level_run {
+    rung_reach *reach;
+    uint32_t level;
+    size_t *inputs; /* [total] that are going */
+    size_t total;
+    const rung_progress *progress;
+    pthread_mutex_t lock; /* of all below */
+    size_t next;
+    size_t done;
+    rung_status status;
+    rung_error error;
+} level_run;
+
+/* What a worker owns. */
+typedef struct runner {
+    rung_batch batch;
+    rung_visit visits[CHUNK];
+    size_t num_visits; /* initialised */
+    rung_job *jobs[CHUNK];
+    rung_buffer body;
+} runner;
+
+void rung_reach_deinit(rung_reach *reach)
+{
+    for (size_t i = 0; reach->trails != NULL && i < reach->count; i++) {
+        rung_stage_deinit(&reach->trails[i].stage[0]);
+        rung_stage_deinit(&reach->trails[i].stage[1]);
+    }
+    free(reach->trails);
+    free(reach->found);
+    free(reach->probabilities);
+    free(reach->states);
+    *reach = (rung_reach){0};
+}
+
+static void start_trail(rung_trail *trail, const rung_policy *policy, const rung_input *input, size_t position)
+{
+    char position_id[24];
+    snprintf(position_id, sizeof position_id, "%zu", position);
+    const char *id = input->id != NULL ? input->id : position_id;
+    trail->key = rung_request_key(policy->seed, id, strlen(id), input->text, input->text_bytes, input->text_pair,
+                                  input->text_pair_bytes);
+    trail->going = true;
+    rung_stage *stage = &trail->stage[1];
+    stage->text[0] = (rung_text){input->text, input->text_bytes};
+    stage->text[1] = (rung_text){input->text_pair, input->text_pair_bytes};
+    stage->has_pair = input->text_pair != NULL;
+}
+
+rung_status rung_reach_init(rung_reach *reach, const rung_cascade *cascade, const rung_input *inputs, size_t count,
+                            rung_error *error)
+{
+    size_t levels = cascade->num_levels;
+    rung_reach made = {.cascade = cascade, .policy = cascade->policy, .count = count};
+    for (size_t l = 0; l < levels; l++) {
+        made.policy.offload.threshold[l] = 1;
+        size_t hidden = cascade->level[l].model->config.hidden_size;
+        made.states_floats = hidden > made.states_floats ? hidden : made.states_floats;
+    }
+    made.trails = rung_alloc(count, sizeof *made.trails, "requests", error);
+    made.found = rung_alloc(count, levels * sizeof *made.found, "results", error);
+    made.probabilities =
+        rung_alloc(count, levels * cascade->num_classes * sizeof *made.probabilities, "results", error);
+    made.states = rung_alloc(count, made.states_floats * sizeof *made.states, "states", error);
+    if (made.trails == NULL || made.found == NULL || made.probabilities == NULL || made.states == NULL) {
+        rung_reach_deinit(&made);
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rung_status status = rung_check_text("text", inputs[i].text, inputs[i].text_bytes, error);
+        if (status == RUNG_OK && inputs[i].text_pair != NULL) {
+            status = rung_check_text("text_pair", inputs[i].text_pair, inputs[i].text_pair_bytes, error);
+        }
+        if (status != RUNG_OK) {
+            rung_reach_deinit(&made);
+            return rung_fail_in(error, "input %zu", i);
+        }
+        start_trail(&made.trails[i], &made.policy, &inputs[i], i);
+    }
+    *reach = made;
+    return RUNG_OK;
+}
+
+static rung_status open_runner(const level_run *shared, runner *self, rung_error *error)
+{
+    const rung_cascade *cascade = shared->reach->cascade;
+    const rung_model *model = cascade->level[shared->level - 1].model;
+    size_t longest = model->config.max_tokens;
+    size_t tokens = cascade->batch_tokens > longest ? cascade->batch_tokens : longest;
+    rung_status status = rung_batch_init(&self->batch, model, cascade->kernels, tokens, CHUNK, error);
+    for (size_t i = 0; status == RUNG_OK && i < CHUNK; i++) {
+        status = rung_visit_init(&self->visits[i], cascade, shared->level, error);
+        self->num_visits += status == RUNG_OK;
+    }
+    return status;
+}
+
+static void close_runner(runner *self)
+{
+    for (size_t i = 0; i < self->num_visits; i++) {
+        rung_visit_deinit(&self->visits[i]);
+    }
+    rung_batch_deinit(&self->batch);
+    rung_buffer_deinit(&self->body);
+}
+
+/* The results of the levels below came with the request. */
+static void take_prior(const rung_reach *reach, uint32_t level, size_t input, rung_request *machine)
+{
+    for (uint32_t below = 1; below < level; below++) {
+        const rung_found *found = rung_reach_found(reach, below, input);
+        rung_level_result *result = &machine->results[below - 1];
+        result->visited = found->exit_layer > 0;
+        result->exit_layer = found->exit_layer;
+        result->confidence = found->confidence;
+        memcpy(result->probabilities, rung_reach_probabilities(reach, below, input),
+               reach->cascade->num_classes * sizeof *result->probabilities);
+    }
+}
+
+/* Starts an input's visit; its job is to be run, unless the level only passes it on. */
+static rung_status begin(const level_run *shared, runner *self, size_t slot, size_t input, size_t *num_jobs,
+                         rung_error *error)
+{
+    rung_reach *reach = shared->reach;
+    rung_visit *visit = &self->visits[slot];
+    rung_trail *trail = &reach->trails[input];
+    rung_visit_begin(visit, &reach->policy, 1, trail->key);
+    take_prior(reach, shared->level, input, &visit->machine);
+    unsigned actions = rung_request_step(&visit->machine, &(rung_event){.kind = RUNG_EVENT_START});
+    if ((actions & RUNG_ACTION_COMPUTE) == 0) {
+        return RUNG_OK;
+    }
+    rung_status status = rung_visit_read(visit, &trail->stage[shared->level % 2], error);
+    if (status == RUNG_OK) {
+        visit->job.state = reach->states + input * reach->states_floats;
+        self->jobs[(*num_jobs)++] = &visit->job;
+    }
+    return status;
+}
+
+static void keep(const level_run *shared, const rung_visit *visit, size_t input)
+{
+    rung_reach *reach = shared->reach;
+    size_t classes = reach->cascade->num_classes;
+    size_t at = (shared->level - 1) * reach->count + input;
+    const rung_level_result *own = &visit->machine.results[shared->level - 1];
+    reach->found[at] = (rung_found){
+        .exit_layer = own->exit_layer, .num_tokens = (uint32_t)visit->job.num_tokens, .confidence = own->confidence};
+    memcpy(reach->probabilities + at * classes, own->probabilities, classes * sizeof *own->probabilities);
+}
+
+/* The job is done: what was found, and what the next level gets. */
+static rung_status finish(const level_run *shared, runner *self, size_t slot, size_t input, rung_error *error)
+{
+    rung_visit *visit = &self->visits[slot];
+    rung_trail *trail = &shared->reach->trails[input];
+    if (visit->machine.local == RUNG_LOCAL_RUNNING) {
+        rung_visit_computed(visit, 0);
+        if (!visit->machine.results[shared->level - 1].visited) {
+            return rung_fail(error, RUNG_INVALID, "%s: the logits are not numbers",
+                             shared->reach->cascade->level[shared->level - 1].model->path);
+        }
+        keep(shared, visit, input);
+    }
+    if (shared->level == shared->reach->cascade->num_levels) {
+        return RUNG_OK;
+    }
+    rung_buffer_clear(&self->body);
+    return rung_visit_send(visit, &trail->stage[shared->level % 2], &trail->stage[(shared->level + 1) % 2], &self->body,
+                           error);
+}
+
+static rung_status run_chunk(const level_run *shared, runner *self, size_t first, size_t count, rung_error *error)
+{
+    rung_reach *reach = shared->reach;
+    size_t num_jobs = 0;
+    rung_status status = RUNG_OK;
+    size_t i = 0;
+    for (; status == RUNG_OK && i < count; i++) {
+        status = begin(shared, self, i, shared->inputs[first + i], &num_jobs, error);
+    }
+    if (status == RUNG_OK) {
+        rung_batch_run(&self->batch, self->jobs, num_jobs,
+                       rung_visit_importance_layers(reach->cascade, &reach->policy, shared->level));
+        i = 0;
+    }
+    for (; status == RUNG_OK && i < count; i++) {
+        status = finish(shared, self, i, shared->inputs[first + i], error);
+    }
+    return status == RUNG_OK ? RUNG_OK : rung_fail_in(error, "input %zu", shared->inputs[first + i - 1]);
+}
+
+/* Takes the next chunk; 0 when none is left or another worker failed. */
+static size_t take_chunk(level_run *shared, size_t *first, size_t finished)
+{
+    pthread_mutex_lock(&shared->lock);
+    shared->done += finished;
+    if (finished > 0) {
+        rung_progress_report(shared->progress, "requests that reach it", shared->done, shared->total);
+    }
+    size_t left = shared->status == RUNG_OK ? shared->total - shared->next : 0;
+    size_t count = left < CHUNK ? left : CHUNK;
+    *first = shared->next;
+    shared->next += count;
+    pthread_mutex_unlock(&shared->lock);
+    return count;
+}
+
+static void work(void *context, size_t index)
+{
+    (void)index;
+    level_run *shared = context;
+    rung_error error = {0};
+    runner self = {0};
+    rung_status status = open_runner(shared, &self, &error);
+    size_t first = 0;
+    for (size_t count = 0; status == RUNG_OK && (count = take_chunk(shared, &first, count)) > 0;) {
+        status = run_chunk(shared, &self, first, count, &error);
+    }
+    if (status != RUNG_OK) {
+        pthread_mutex_lock(&shared->lock);
+        if (shared->status == RUNG_OK) {
+            shared->status = status;
+            shared->error = error;
+        }
+        pthread_mutex_unlock(&shared->lock);
+    }
+    close_runner(&self);
+}
+
+/* As the level above gets them: floats. */
+static void round_below(rung_reach *reach, uint32_t level)
+{
+    size_t per_level = reach->count * reach->cascade->num_classes;
+    for (size_t i = level > 1 ? (level - 2) * per_level : 0; i < (level - 1) * per_level; i++) {
+        reach->probabilities[i] = (float)reach->probabilities[i];
+    }
+}
+
+rung_status rung_reach_run(rung_reach *reach, uint32_t level, const rung_progress *progress, rung_error *error)
+{
+    level_run shared = {.reach = reach, .level = level, .progress = progress, .status = RUNG_OK};
+    shared.inputs = rung_alloc(reach->count, sizeof *shared.inputs, "requests", error);
+    if (shared.inputs == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t i = 0; i < reach->count; i++) {
+        shared.inputs[shared.total] = i;
+        shared.total += reach->trails[i].going;
+    }
+    round_below(reach, level);
+    pthread_mutex_init(&shared.lock, NULL);
+    rung_parallel(reach->cascade->threads, work, &shared);
+    pthread_mutex_destroy(&shared.lock);
+    free(shared.inputs);
+    if (shared.status != RUNG_OK && error != NULL) {
+        *error = shared.error;
+    }
+    return shared.status;
+}
+
+void rung_reach_pool(const rung_reach *reach, const rung_policy *policy, uint32_t level, size_t input, double *pooled)
+{
+    bool visited[RUNG_MAX_LEVELS] = {false};
+    const double *probabilities[RUNG_MAX_LEVELS] = {NULL};
+    double weights[RUNG_MAX_LEVELS];
+    for (uint32_t l = 1; l <= level; l++) {
+        visited[l - 1] = rung_reach_found(reach, l, input)->exit_layer > 0;
+        probabilities[l - 1] = rung_reach_probabilities(reach, l, input);
+    }
+    rung_ensemble_result(policy, &reach->cascade->calibration, visited, probabilities, weights, pooled);
+}

@@ -1,0 +1,26 @@
+/* scores.h: how good probabilities are: accuracy, negative log likelihood, Brier score, equal-mass calibration error. Pure; used by rung fit and
+ * rung profile. Sources: Guo et al. 2017 (ECE), Nguyen and O'Connor 2015 (equal-mass bins), Brier 1950. */
+#ifndef RUNG_FIT_SCORES_H
+#define RUNG_FIT_SCORES_H
+
+#include "base/status.h"
+
+#define RUNG_SCORES_BINS 15
+
+typedef struct rung_scores {
+    double accuracy; /* the likeliest class is right; of equal ones the first is taken */
+    double nll;      /* mean, natural logarithm; a probability below 1e-12 counts as 1e-12 */
+    double brier;    /* mean over inputs of sum over classes of (p - y)^2 */
+    double ece;      /* equal-mass: mean over bins, by mass, of |accuracy - confidence|, see below */
+} rung_scores;
+
+/* probabilities [n, num_classes], each in [0, 1] (RUNG_INVALID names the first that is not), labels [n] < num_classes, n >= 1.
+ *
+ * The bins of ece: inputs are ranked by confidence, the largest probability; bin b of RUNG_SCORES_BINS holds the ranks from floor(b n / bins) to
+ * before floor((b + 1) n / bins), so that their sizes differ by one at most, and bins are empty when n is smaller. Where equal confidences lie
+ * across a border, every one of them counts with the mean correctness of all of them, so that the order of the input changes no bit: sums are
+ * taken in the order of rank. */
+rung_status rung_scores_of(const double *probabilities, const uint32_t *labels, size_t n, size_t num_classes,
+                           rung_scores *scores, rung_error *error) RUNG_WARN_UNUSED;
+
+#endif
