@@ -1,0 +1,158 @@
+/* generation.c: a configuration made ready to serve. See generation.h. */
+#include "serve/generation.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The configured policy, and every other that can be used with this cascade. */
+static rung_status list_policies(rung_generation *generation, rung_error *error)
+{
+    const rung_cascade *cascade = generation->cascade;
+    size_t count;
+    const char *const *names = rung_policy_names(&count);
+    generation->policies[0] = cascade->policy;
+    generation->num_policies = 1;
+    for (size_t i = 0; i < count && generation->num_policies < RUNG_MAX_POLICIES; i++) {
+        rung_policy *next = &generation->policies[generation->num_policies];
+        if (strcmp(names[i], cascade->policy.name) == 0) {
+            continue;
+        }
+        rung_status status = rung_cascade_named_policy(cascade, names[i], next, error);
+        if (status == RUNG_NO_MEMORY) {
+            return status;
+        }
+        generation->num_policies += status == RUNG_OK;
+    }
+    return RUNG_OK;
+}
+
+rung_status rung_generation_open(rung_node_config *config, const rung_open_options *options, uint64_t serial,
+                                 rung_generation **generation, rung_error *error)
+{
+    rung_generation *made = rung_alloc(1, sizeof *made, "node", error);
+    if (made == NULL) {
+        rung_node_config_deinit(config);
+        return RUNG_NO_MEMORY;
+    }
+    made->config = *config;
+    *config = (rung_node_config){0};
+    made->serial = serial;
+    atomic_init(&made->users, 1);
+    rung_status status =
+        rung_cascade_open_level(&made->config.cascade, made->config.level, options, &made->cascade, error);
+    if (status == RUNG_OK) {
+        status = list_policies(made, error);
+    }
+    if (status != RUNG_OK) {
+        rung_generation_free(made);
+        return status;
+    }
+    *generation = made;
+    return RUNG_OK;
+}
+
+#define MAX_TOKEN_BYTES 4096
+
+/* Whether it can stand in a header: nothing else could be meant by it than what was sent. */
+static bool is_token(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f) {
+            return false;
+        }
+    }
+    return length > 0;
+}
+
+/* The token is the file's first line. */
+static rung_status read_token(const char *path, char **token, rung_error *error)
+{
+    size_t bytes = 0;
+    size_t length = 0;
+    *token = NULL;
+    rung_status status = path == NULL ? RUNG_OK : rung_read_file(path, MAX_TOKEN_BYTES, token, &bytes, error);
+    if (status != RUNG_OK || path == NULL) {
+        return status;
+    }
+    while (length < bytes && (*token)[length] != '\r' && (*token)[length] != '\n') {
+        length++;
+    }
+    if (!is_token(*token, length)) {
+        free(*token);
+        *token = NULL;
+        return rung_fail(error, RUNG_INVALID,
+                         "%s: holds no token: its first line must not be empty or hold spaces or control characters",
+                         path);
+    }
+    (*token)[length] = '\0';
+    return RUNG_OK;
+}
+
+rung_status rung_generation_connect(rung_generation *generation, rung_loop *loop, uint64_t seed, rung_error *error)
+{
+    const rung_node_config *config = &generation->config;
+    if (config->num_upstreams == 0) {
+        return RUNG_OK;
+    }
+    char *token;
+    rung_status status = read_token(config->upstream_token_file, &token, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    const rung_upstream_options options = {.addresses = (const char *const *)config->upstreams,
+                                           .num_addresses = config->num_upstreams,
+                                           .path = "/v1/classify",
+                                           .probe_path = "/health",
+                                           .max_reply_bytes = config->max_body_bytes,
+                                           .ca_file = config->upstream_ca_file,
+                                           .token = token,
+                                           .link = config->has_link ? &config->link : NULL,
+                                           .seed = generation->cascade->policy.seed,
+                                           .backoff_seed = seed,
+                                           .link_index = config->level};
+    status = rung_upstream_create(loop, &options, &generation->upstream, error);
+    free(token);
+    return status;
+}
+
+void rung_generation_free(rung_generation *generation)
+{
+    if (generation == NULL) {
+        return;
+    }
+    rung_upstream_free(generation->upstream);
+    rung_cascade_close(generation->cascade);
+    rung_node_config_deinit(&generation->config);
+    free(generation);
+}
+
+void rung_generation_use(rung_generation *generation)
+{
+    atomic_fetch_add_explicit(&generation->users, 1, memory_order_relaxed);
+}
+
+void rung_generation_leave(rung_generation *generation)
+{
+    atomic_fetch_sub_explicit(&generation->users, 1, memory_order_release);
+}
+
+const rung_policy *rung_generation_policy(const rung_generation *generation, const char *name)
+{
+    if (name[0] == '\0') {
+        return &generation->policies[0];
+    }
+    for (size_t i = 0; i < generation->num_policies; i++) {
+        if (strcmp(generation->policies[i].name, name) == 0) {
+            return &generation->policies[i];
+        }
+    }
+    return NULL;
+}
+
+const rung_model *rung_generation_model(const rung_generation *generation)
+{
+    return generation->cascade->level[generation->config.level - 1].model;
+}

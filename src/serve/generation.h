@@ -1,0 +1,47 @@
+/* generation.h: what a node serves between two reloads: its configuration, its level's model and the client of the next level. Immutable once made, but
+ * for the number of its users. Made by a thread of its own at reload and swapped in by the loop; errands and workers that use an older generation
+ * keep it until they are done. */
+#ifndef RUNG_SERVE_GENERATION_H
+#define RUNG_SERVE_GENERATION_H
+
+#include "config/node_config.h"
+#include "net/upstream.h"
+#include "run/cascade.h"
+
+#include <stdatomic.h>
+
+#define RUNG_MAX_POLICIES 16
+
+typedef struct rung_generation {
+    rung_node_config config;
+    rung_cascade *cascade; /* only the own level's model is open */
+    uint64_t serial;       /* differs between generations of one node */
+    size_t num_policies;
+    rung_policy policies[RUNG_MAX_POLICIES]; /* the configured one first, then those that a request may name */
+    rung_upstream *upstream;                 /* NULL: none; made and used by the loop's thread only */
+    atomic_size_t users;                     /* errands, workers, and the node while it is the current one */
+    struct rung_generation *next;            /* the loop's list of those that were replaced */
+} rung_generation;
+
+/* Opens the model and checks everything that does not need the loop. Takes the configuration over, also on failure. The caller is its first user. */
+rung_status rung_generation_open(rung_node_config *config, const rung_open_options *options, uint64_t serial,
+                                 rung_generation **generation, rung_error *error) RUNG_WARN_UNUSED;
+
+/* The loop's part: the client of the next level, where there is one. seed: of its back-off. */
+rung_status rung_generation_connect(rung_generation *generation, rung_loop *loop, uint64_t seed,
+                                    rung_error *error) RUNG_WARN_UNUSED;
+
+/* Only when nobody uses it any more, from the loop's thread. */
+void rung_generation_free(rung_generation *generation);
+
+void rung_generation_use(rung_generation *generation);
+/* From any thread. */
+void rung_generation_leave(rung_generation *generation);
+
+/* NULL: no policy of that name can be asked for. "" is the configured one. */
+const rung_policy *rung_generation_policy(const rung_generation *generation, const char *name);
+
+/* Of the own level. */
+const rung_model *rung_generation_model(const rung_generation *generation);
+
+#endif

@@ -1,0 +1,453 @@
+/* node.c: the loop of one level: HTTP requests in, routes, drain and reload. What happens to a classify call is in ticket.c. See node.h. */
+#include "serve/node.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "serve/level_page.h"
+#include "serve/ticket.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLASSIFY_PATH "/v1/classify"
+#define LEVEL_PATH "/v1/level"
+#define HEALTH_PATH "/health"
+#define DRAIN_LOOK_S 0.005
+#define METRICS_PATH "/metrics"
+
+/* A reload under way: its thread fills it in, the loop takes it. */
+typedef struct reload {
+    bool running; /* the loop's: the thread was started and not yet joined */
+    pthread_t thread;
+    atomic_bool done;
+    rung_status status;
+    rung_error error;
+    rung_generation *made;
+} reload;
+
+struct rung_node {
+    rung_node_options options;
+    rung_loop *loop;
+    rung_http *http;
+    rung_metrics *metrics;
+    rung_log *log;
+    rung_desk desk;
+    rung_generation *replaced; /* generations that somebody may still use */
+    uint64_t last_serial;
+    reload reload;
+    rung_timer drain_timer;
+    double drain_until_s;
+    bool drain_failed;
+    atomic_bool drain_wanted, reload_wanted;
+    char id[64];
+    char url[96];
+};
+
+static void sweep_generations(rung_node *node)
+{
+    for (rung_generation **at = &node->replaced; *at != NULL;) {
+        rung_generation *generation = *at;
+        if (atomic_load_explicit(&generation->users, memory_order_acquire) > 0) {
+            at = &generation->next;
+            continue;
+        }
+        *at = generation->next;
+        rung_generation_free(generation);
+    }
+}
+
+static void replace_generation(rung_node *node, rung_generation *made)
+{
+    rung_generation *old = node->desk.current;
+    node->desk.current = made;
+    rung_workers_renew(node->desk.workers, made);
+    old->next = node->replaced;
+    node->replaced = old;
+    rung_generation_leave(old);
+}
+
+static void *reload_in_thread(void *argument)
+{
+    rung_node *node = argument;
+    reload *self = &node->reload;
+    rung_node_config config = {0};
+    self->status = node->options.reload(node->options.context, &config, &self->error);
+    if (self->status == RUNG_OK) {
+        self->status = rung_generation_open(&config, &node->options.open, node->last_serial, &self->made, &self->error);
+    }
+    atomic_store_explicit(&self->done, true, memory_order_release);
+    rung_loop_wake(node->loop);
+    return NULL;
+}
+
+static void report_reload(rung_node *node, rung_status status, const char *message)
+{
+    rung_metrics_reload(node->metrics, status == RUNG_OK);
+    if (status == RUNG_OK) {
+        rung_log_line(
+            node->log, RUNG_LOG_INFO, "reloaded",
+            RUNG_LOG_TEXT("level", node->desk.current->cascade->level[node->desk.current->config.level - 1].name));
+    } else {
+        rung_log_line(node->log, RUNG_LOG_ERROR, "reload failed, the old configuration stays",
+                      RUNG_LOG_TEXT("error", message));
+    }
+}
+
+static void start_reload(rung_node *node)
+{
+    if (node->reload.running) {
+        return; /* the flag stays: once more afterwards, since the files may have changed meanwhile */
+    }
+    atomic_store(&node->reload_wanted, false);
+    if (node->options.reload == NULL) {
+        report_reload(node, RUNG_UNSUPPORTED, "this node has nothing to read again");
+        return;
+    }
+    node->last_serial++;
+    node->reload.made = NULL;
+    atomic_store(&node->reload.done, false);
+    if (pthread_create(&node->reload.thread, NULL, reload_in_thread, node) != 0) {
+        report_reload(node, RUNG_IO, "cannot start a thread");
+        return;
+    }
+    node->reload.running = true;
+}
+
+/* What cannot change while the node runs is told, and stays. */
+static void warn_of_fixed_options(const rung_node *node, const rung_generation *made)
+{
+    const rung_node_config *old = &node->desk.current->config;
+    const rung_node_config *wanted = &made->config;
+    const struct {
+        const char *option;
+        bool changed;
+    } fixed[] = {
+        {"id", strcmp(old->id, wanted->id) != 0},
+        {"listen", strcmp(old->listen_address, wanted->listen_address) != 0 || old->listen_port != wanted->listen_port},
+        {"threads", node->desk.current->cascade->threads != made->cascade->threads},
+        {"limits.body", old->max_body_bytes != wanted->max_body_bytes},
+        {"limits.connections", old->max_connections != wanted->max_connections},
+        {"limits.connections_per_client", old->max_connections_per_client != wanted->max_connections_per_client},
+        {"log.level", old->log_level != wanted->log_level},
+        {"log.format", old->log_json != wanted->log_json},
+    };
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+        if (fixed[i].changed) {
+            rung_log_line(node->log, RUNG_LOG_WARN, "needs a restart to change",
+                          RUNG_LOG_TEXT("option", fixed[i].option));
+        }
+    }
+}
+
+static void end_reload(rung_node *node)
+{
+    reload *self = &node->reload;
+    if (!self->running || !atomic_load_explicit(&self->done, memory_order_acquire)) {
+        return;
+    }
+    pthread_join(self->thread, NULL);
+    self->running = false;
+    if (self->status == RUNG_OK) {
+        self->status = rung_generation_connect(self->made, node->loop, node->options.seed, &self->error);
+    }
+    if (self->status == RUNG_OK) {
+        warn_of_fixed_options(node, self->made);
+        replace_generation(node, self->made);
+    } else {
+        rung_generation_free(self->made);
+    }
+    self->made = NULL;
+    report_reload(node, self->status, self->error.message);
+}
+
+/* Ends the loop when all that was accepted is answered and the answers have left, or when the time is over. */
+static void look_drained(rung_timer *timer)
+{
+    rung_node *node = timer->context;
+    double now_s = rung_clock_s();
+    bool busy = node->desk.num_tickets > 0 || rung_http_num_unsent(node->http) > 0;
+    if (!busy || now_s >= node->drain_until_s ||
+        rung_loop_arm(node->loop, timer, now_s + DRAIN_LOOK_S, NULL) != RUNG_OK) {
+        node->drain_failed = busy;
+        rung_loop_stop(node->loop);
+    }
+}
+
+static void start_drain(rung_node *node)
+{
+    node->desk.draining = true;
+    rung_log_line(node->log, RUNG_LOG_INFO, "draining",
+                  RUNG_LOG_INTEGER("requests", (long long)node->desk.num_tickets));
+    rung_http_drain(node->http);
+    node->drain_until_s = rung_clock_s() + node->desk.current->config.drain_s;
+    look_drained(&node->drain_timer);
+}
+
+static void woken(void *context)
+{
+    rung_node *node = context;
+    rung_desk_collect(&node->desk);
+    end_reload(node);
+    if (atomic_load(&node->reload_wanted) && !node->desk.draining) {
+        start_reload(node);
+    }
+    if (atomic_load(&node->drain_wanted) && !node->desk.draining) {
+        start_drain(node);
+    }
+    sweep_generations(node);
+}
+
+static void wake(void *context)
+{
+    rung_node *node = context;
+    rung_loop_wake(node->loop);
+}
+
+static void answer_text(rung_node *node, rung_exchange *exchange, unsigned status, const char *type, rung_buffer *text)
+{
+    rung_error error;
+    if (rung_buffer_check(text, "page", &error) != RUNG_OK) {
+        rung_buffer_deinit(text);
+        rung_metrics_response(node->metrics, 503);
+        rung_http_answer_error(exchange, 503, error.message);
+        return;
+    }
+    rung_metrics_response(node->metrics, status);
+    rung_http_answer(exchange, status, &(rung_http_header){"Content-Type", type}, 1, text->data, text->length);
+}
+
+static void answer_health(rung_node *node, rung_exchange *exchange)
+{
+    rung_buffer text = {0};
+    rung_buffer_text(&text, node->desk.draining ? "{\"status\":\"draining\"}" : "{\"status\":\"ok\"}");
+    answer_text(node, exchange, node->desk.draining ? 503 : 200, "application/json", &text);
+}
+
+static void answer_metrics(rung_node *node, rung_exchange *exchange)
+{
+    rung_buffer text = {0};
+    rung_metrics_now now = {.connections = rung_http_num_connections(node->http),
+                            .requests_in_flight = node->desk.num_tickets,
+                            .queue_length = rung_workers_queue_length(node->desk.workers),
+                            .queue_s = rung_workers_wait_s(node->desk.workers),
+                            .draining = node->desk.draining};
+    if (node->desk.current->upstream != NULL) {
+        rung_upstream_look(node->desk.current->upstream, &now.upstream);
+    }
+    rung_metrics_print(node->metrics, &now, &text);
+    answer_text(node, exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
+}
+
+static void answer_level(rung_node *node, rung_exchange *exchange)
+{
+    rung_buffer text = {0};
+    rung_level_page(&text, node->desk.current, node->id);
+    answer_text(node, exchange, 200, "application/json", &text);
+}
+
+static void refuse_method(rung_node *node, rung_exchange *exchange, const char *allowed, const char *message)
+{
+    rung_metrics_response(node->metrics, 405);
+    rung_http_answer_error_with(exchange, 405, &(rung_http_header){"Allow", allowed}, message);
+}
+
+static void refuse_path(rung_node *node, rung_exchange *exchange)
+{
+    rung_metrics_response(node->metrics, 404);
+    rung_http_answer_error(exchange, 404,
+                           "no such path: POST " CLASSIFY_PATH ", GET " LEVEL_PATH ", GET " HEALTH_PATH
+                           " and GET " METRICS_PATH " exist");
+}
+
+static void answer_page(rung_node *node, rung_exchange *exchange, const char *path)
+{
+    const char *method = rung_exchange_method(exchange);
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        refuse_method(node, exchange, "GET, HEAD", "this path is read with GET");
+    } else if (strcmp(path, HEALTH_PATH) == 0) {
+        answer_health(node, exchange);
+    } else if (strcmp(path, METRICS_PATH) == 0) {
+        answer_metrics(node, exchange);
+    } else {
+        answer_level(node, exchange);
+    }
+}
+
+static void take_request(void *context, rung_exchange *exchange)
+{
+    rung_node *node = context;
+    const char *path = rung_exchange_path(exchange);
+    if (strcmp(path, HEALTH_PATH) == 0 || strcmp(path, METRICS_PATH) == 0 || strcmp(path, LEVEL_PATH) == 0) {
+        answer_page(node, exchange, path);
+    } else if (strcmp(path, CLASSIFY_PATH) != 0) {
+        refuse_path(node, exchange);
+    } else if (strcmp(rung_exchange_method(exchange), "POST") != 0) {
+        refuse_method(node, exchange, "POST", CLASSIFY_PATH " takes POST");
+    } else {
+        rung_ticket_open(&node->desk, exchange);
+    }
+}
+
+static void client_gone(void *context, rung_exchange *exchange)
+{
+    (void)context;
+    rung_ticket *ticket = rung_exchange_user(exchange);
+    if (ticket != NULL) {
+        rung_ticket_abandon(ticket);
+    }
+}
+
+static void count_refusal(void *context, unsigned status)
+{
+    rung_node *node = context;
+    rung_metrics_response(node->metrics, status);
+}
+
+static rung_status listen_on(rung_node *node, rung_error *error)
+{
+    const rung_node_config *config = &node->desk.current->config;
+    const rung_http_options options = {.address = config->listen_address,
+                                       .port = config->listen_port,
+                                       .max_body_bytes = config->max_body_bytes,
+                                       .max_header_bytes = 16384,
+                                       .max_connections = config->max_connections,
+                                       .max_connections_per_client = config->max_connections_per_client,
+                                       .receive_timeout_s = 10,
+                                       .idle_timeout_s = 60};
+    const rung_http_handler handler = {
+        .context = node, .request = take_request, .gone = client_gone, .refused = count_refusal};
+    rung_status status = rung_http_create(node->loop, &options, &handler, &node->http, error);
+    if (status == RUNG_OK) {
+        bool is_v6 = strchr(config->listen_address, ':') != NULL;
+        snprintf(node->url, sizeof node->url, is_v6 ? "http://[%s]:%u" : "http://%s:%u", config->listen_address,
+                 rung_http_port(node->http));
+    }
+    return status;
+}
+
+static void choose_id(rung_node *node)
+{
+    const rung_generation *generation = node->desk.current;
+    if (generation->config.id[0] != '\0') {
+        snprintf(node->id, sizeof node->id, "%s", generation->config.id);
+        return;
+    }
+    rung_prng prng = {node->options.seed};
+    snprintf(node->id, sizeof node->id, "%.32s-%08x", generation->cascade->level[generation->config.level - 1].name,
+             (unsigned)(rung_prng_next(&prng) >> 32));
+}
+
+static rung_status start_parts(rung_node *node, rung_node_config *config, rung_error *error)
+{
+    rung_desk *desk = &node->desk;
+    rung_status status = rung_generation_open(config, &node->options.open, ++node->last_serial, &desk->current, error);
+    if (status == RUNG_OK) {
+        status = rung_loop_create(&node->loop, error);
+    }
+    if (status == RUNG_OK) {
+        const rung_log_options log = {.write = node->options.log,
+                                      .context = node->options.context,
+                                      .level = desk->current->config.log_level,
+                                      .json = desk->current->config.log_json};
+        status = rung_log_create(&log, &node->log, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_metrics_create(desk->current->cascade, desk->current->config.level, &node->metrics, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_generation_connect(desk->current, node->loop, node->options.seed, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_workers_create(desk->current->cascade->threads, wake, node, &desk->workers, error);
+    }
+    return status;
+}
+
+rung_status rung_node_create(rung_node_config *config, const rung_node_options *options, rung_node **node,
+                             rung_error *error)
+{
+    rung_node *made = rung_alloc(1, sizeof *made, "node", error);
+    if (made == NULL) {
+        rung_node_config_deinit(config);
+        return RUNG_NO_MEMORY;
+    }
+    made->options = *options;
+    made->drain_timer = (rung_timer){.fire = look_drained, .context = made};
+    rung_status status = start_parts(made, config, error);
+    if (status == RUNG_OK) {
+        rung_workers_renew(made->desk.workers, made->desk.current);
+        choose_id(made);
+        made->desk.loop = made->loop;
+        made->desk.log = made->log;
+        made->desk.metrics = made->metrics;
+        made->desk.node_id = made->id;
+        made->desk.jitter = options->seed;
+        rung_loop_on_wake(made->loop, woken, made);
+        status = listen_on(made, error);
+    }
+    if (status != RUNG_OK) {
+        rung_node_free(made);
+        return status;
+    }
+    *node = made;
+    return RUNG_OK;
+}
+
+void rung_node_free(rung_node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    if (node->reload.running) {
+        pthread_join(node->reload.thread, NULL);
+        rung_generation_free(node->reload.made);
+    }
+    rung_workers_free(node->desk.workers);
+    rung_http_free(node->http);
+    rung_desk_clear(&node->desk);
+    rung_generation_free(node->desk.current);
+    while (node->replaced != NULL) {
+        rung_generation *next = node->replaced->next;
+        rung_generation_free(node->replaced);
+        node->replaced = next;
+    }
+    rung_metrics_free(node->metrics);
+    rung_log_free(node->log);
+    rung_loop_free(node->loop);
+    free(node);
+}
+
+const char *rung_node_url(const rung_node *node)
+{
+    return node->url;
+}
+
+rung_status rung_node_run(rung_node *node, rung_error *error)
+{
+    rung_log_line(node->log, RUNG_LOG_INFO, "serving", RUNG_LOG_TEXT("url", node->url), RUNG_LOG_TEXT("id", node->id),
+                  RUNG_LOG_INTEGER("level", node->desk.current->config.level));
+    rung_loop_wake(node->loop); /* what was wanted before the loop ran */
+    rung_status status = rung_loop_run(node->loop, error);
+    if (status == RUNG_OK && node->drain_failed) {
+        status = rung_fail(error, RUNG_IO, "%zu requests were not finished within drain: %g s", node->desk.num_tickets,
+                           node->desk.current->config.drain_s);
+    }
+    rung_log_line(node->log, RUNG_LOG_INFO, "stopped", RUNG_LOG_TEXT("id", node->id));
+    return status;
+}
+
+void rung_node_drain(rung_node *node)
+{
+    atomic_store(&node->drain_wanted, true);
+    rung_loop_wake(node->loop);
+}
+
+void rung_node_reload(rung_node *node)
+{
+    atomic_store(&node->reload_wanted, true);
+    rung_loop_wake(node->loop);
+}

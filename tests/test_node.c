@@ -1,0 +1,511 @@
+/* test_node.c: two levels of small models as nodes in this process, each with its loop in a thread, asked over real sockets: answers as in one process,
+ * many clients at once, a client that leaves, a next level that is not there, drain and reload. Small enough for ThreadSanitizer. */
+#include "base/clock.h"
+#include "node_fixture.h"
+#include "run/answer_json.h"
+#include "serve/node.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define CLIENTS 4
+#define CALLS_EACH 25
+
+/* A node and the thread that runs it. */
+typedef struct served {
+    rung_node *node;
+    rung_options *options;
+    pthread_t thread;
+    rung_status ended;
+    rung_error error; /* of its end */
+    size_t log_lines;
+    size_t fixed; /* of them: that an option did not change */
+} served;
+
+static void *run_node(void *argument)
+{
+    served *self = argument;
+    self->ended = rung_node_run(self->node, &self->error);
+    return NULL;
+}
+
+static rung_status load(void *context, rung_node_config *config, rung_error *error)
+{
+    served *self = context;
+    return rung_node_config_load(NULL, self->options, config, error);
+}
+
+static void count_line(void *context, const char *line, size_t bytes)
+{
+    served *self = context;
+    assert_int_equal(line[bytes - 1], '\n');
+    self->log_lines++;
+    self->fixed += memmem(line, bytes, "needs a restart", 15) != NULL;
+}
+
+/* drain: NULL: the default. */
+static void start_draining(served *self, const char *level, const char *upstream, const char *link_rtt,
+                           const char *drain)
+{
+    rung_error error;
+    rung_node_config config = {0};
+    *self = (served){0};
+    assert_int_equal(rung_options_new(&self->options, &error), RUNG_OK);
+    set_option(self->options, "config", yaml_path);
+    set_option(self->options, "level", level);
+    set_option(self->options, "listen", "127.0.0.1:0");
+    if (upstream != NULL) {
+        set_option(self->options, "upstream.addresses", upstream);
+    }
+    if (link_rtt != NULL) {
+        set_option(self->options, "upstream.link.rtt", link_rtt);
+        set_option(self->options, "upstream.link.up", "1Gbit/s");
+        set_option(self->options, "upstream.link.down", "1Gbit/s");
+        set_option(self->options, "upstream.deadline", "10s");
+    }
+    if (drain != NULL) {
+        set_option(self->options, "drain", drain);
+    }
+    const rung_node_options options = {
+        .open = {.threads = 2}, .seed = 7, .reload = load, .log = count_line, .context = self};
+    if (rung_node_config_load(NULL, self->options, &config, &error) != RUNG_OK ||
+        rung_node_create(&config, &options, &self->node, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_int_equal(pthread_create(&self->thread, NULL, run_node, self), 0);
+}
+
+static void start(served *self, const char *level, const char *upstream, const char *link_rtt)
+{
+    start_draining(self, level, upstream, link_rtt, NULL);
+}
+
+static void stop_with(served *self, rung_status status)
+{
+    rung_node_drain(self->node);
+    pthread_join(self->thread, NULL);
+    assert_int_equal(self->ended, status);
+    assert_true(self->log_lines >= 2);
+    rung_node_free(self->node);
+    rung_options_free(self->options);
+}
+
+static void stop(served *self)
+{
+    stop_with(self, RUNG_OK);
+}
+
+static int connect_to(const served *self)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address.sin_port = htons((uint16_t)strtoul(strrchr(rung_node_url(self->node), ':') + 1, NULL, 10));
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* headers: each with its line end. */
+static void send_with(int fd, const char *method, const char *path, const char *headers, const char *body)
+{
+    char request[16384];
+    int length = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %zu\r\n\r\n%s",
+                          method, path, headers, strlen(body), body);
+    assert_true(length > 0 && (size_t)length < sizeof request);
+    assert_int_equal(send(fd, request, (size_t)length, MSG_NOSIGNAL), length);
+}
+
+static void send_call(int fd, const char *method, const char *path, const char *body)
+{
+    send_with(fd, method, path, "", body);
+}
+
+/* The status; the body is left in `answer`. */
+static int receive(int fd, char *answer, size_t room)
+{
+    size_t have = 0;
+    for (;;) {
+        ssize_t got = recv(fd, answer + have, room - 1 - have, 0);
+        assert_true(got > 0);
+        have += (size_t)got;
+        answer[have] = '\0';
+        char *body = strstr(answer, "\r\n\r\n");
+        const char *length = strcasestr(answer, "content-length:");
+        if (body != NULL && length != NULL && have >= (size_t)(body + 4 - answer) + strtoul(length + 15, NULL, 10)) {
+            int status = (int)strtol(answer + 9, NULL, 10);
+            memmove(answer, body + 4, strlen(body + 4) + 1);
+            return status;
+        }
+    }
+}
+
+static int ask(const served *self, const char *method, const char *path, const char *body, char *answer, size_t room)
+{
+    int fd = connect_to(self);
+    send_call(fd, method, path, body);
+    int status = receive(fd, answer, room);
+    close(fd);
+    return status;
+}
+
+/* Everything but times. */
+static void blank_times(char *json)
+{
+    for (char *at = json; (at = strstr(at, "_ms\":")) != NULL;) {
+        for (at += 5; strchr("0123456789.e+-", *at) != NULL && *at != '\0'; at++) {
+            *at = '0';
+        }
+    }
+    for (char *at = json; *at != '\0'; at++) { /* digits of a time may be fewer */
+        while (at[0] == '0' && at[1] == '0') {
+            memmove(at, at + 1, strlen(at));
+        }
+    }
+}
+
+static void expected_answer(rung_cascade *cascade, const char *id, const char *text, char *out, size_t room)
+{
+    rung_error error;
+    rung_answers *answers = NULL;
+    rung_buffer json = {0};
+    const rung_input input = {.id = id, .text = text, .text_bytes = strlen(text)};
+    assert_int_equal(rung_cascade_classify(cascade, &input, 1, &answers, &error), RUNG_OK);
+    rung_answer_json(&json, cascade, id, strlen(id), rung_answers_get(answers, 0));
+    assert_true(json.length < room);
+    memcpy(out, json.data, json.length + 1);
+    rung_buffer_deinit(&json);
+    rung_answers_free(answers);
+}
+
+/* One client of several at once. */
+typedef struct client {
+    const served *first;
+    rung_cascade *cascade;
+    size_t number;
+    size_t went_up;
+    pthread_t thread;
+} client;
+
+static void *be_client(void *argument)
+{
+    client *self = argument;
+    int fd = connect_to(self->first);
+    for (size_t i = 0; i < CALLS_EACH; i++) {
+        char id[32];
+        char text[64];
+        char body[160];
+        char answer[4096];
+        char expected[4096];
+        snprintf(id, sizeof id, "%zu-%zu", self->number, i);
+        snprintf(text, sizeof text, "the film %zu of %zu was %s", self->number, i * 7 % 13, i % 3 ? "great" : "dull");
+        snprintf(body, sizeof body, "{\"id\":\"%s\",\"text\":\"%s\"}", id, text);
+        send_call(fd, "POST", "/v1/classify", body);
+        assert_int_equal(receive(fd, answer, sizeof answer), 200);
+        expected_answer(self->cascade, id, text, expected, sizeof expected);
+        self->went_up += strstr(answer, "\"level\":2,\"degraded\"") != NULL;
+        blank_times(answer);
+        blank_times(expected);
+        assert_string_equal(answer, expected);
+    }
+    close(fd);
+    return NULL;
+}
+
+static void many_clients_get_what_one_process_gives(void **state)
+{
+    (void)state;
+    served top;
+    served first;
+    rung_error error;
+    rung_cascade *cascade = NULL;
+    client clients[CLIENTS];
+    size_t went_up = 0;
+    start(&top, "2", NULL, NULL);
+    start(&first, "one", rung_node_url(top.node), NULL);
+    assert_int_equal(rung_cascade_open(yaml_path, NULL, &cascade, &error), RUNG_OK);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i] = (client){.first = &first, .cascade = cascade, .number = i};
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, be_client, &clients[i]), 0);
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        pthread_join(clients[i].thread, NULL);
+        went_up += clients[i].went_up;
+    }
+    assert_true(went_up > 0);
+    rung_cascade_close(cascade);
+    stop(&first);
+    stop(&top);
+}
+
+static bool has_metric(const served *self, const char *line)
+{
+    static char answer[65536];
+    assert_int_equal(ask(self, "GET", "/metrics", "", answer, sizeof answer), 200);
+    const char *at = strstr(answer, line);
+    return at != NULL && at[strlen(line)] == '\n';
+}
+
+static void without_the_next_level_answers_are_degraded(void **state)
+{
+    (void)state;
+    served first;
+    char answer[4096];
+    start(&first, "1", "http://127.0.0.1:9", NULL); /* the discard port: nobody listens */
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(
+            ask(&first, "POST", "/v1/classify", "{\"text\":\"a film\",\"policy\":\"single\"}", answer, sizeof answer),
+            200);
+        assert_non_null(strstr(answer, "\"degraded_reason\":\"unreachable\""));
+        assert_non_null(strstr(answer, "\"bytes_up\":0,"));
+    }
+    assert_true(has_metric(&first, "rung_bytes_up_total 0")); /* nobody got anything */
+    assert_true(has_metric(&first, "rung_offloaded_total 0"));
+    stop(&first);
+}
+
+static void await_metric(const served *self, const char *line)
+{
+    double until_s = rung_clock_s() + 60;
+    while (!has_metric(self, line)) {
+        assert_true(rung_clock_s() < until_s);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+}
+
+static void a_client_that_leaves_takes_its_call_with_it(void **state)
+{
+    (void)state;
+    served top;
+    served first;
+    start(&top, "2", NULL, NULL);
+    start(&first, "1", rung_node_url(top.node), "4s");
+    int fd = connect_to(&first);
+    send_call(fd, "POST", "/v1/classify", "{\"text\":\"a film\",\"policy\":\"single\"}");
+    await_metric(&first, "rung_upstream_in_flight 1");
+    close(fd);
+    await_metric(&first, "rung_requests_total{outcome=\"gone\"} 1");
+    assert_true(has_metric(&first, "rung_upstream_in_flight 0"));
+    stop(&first);
+    stop(&top);
+}
+
+#define TEN_WORDS "a b c d e f g h i j "
+#define MANY_WORDS TEN_WORDS TEN_WORDS TEN_WORDS TEN_WORDS TEN_WORDS TEN_WORDS
+#define LONG_LIST "{\"inputs\":[\"a film\",\"" MANY_WORDS MANY_WORDS TEN_WORDS "a\"],\"truncate\":false}"
+
+static void a_list_is_answered_in_order(void **state)
+{
+    (void)state;
+    served top;
+    served first;
+    char answer[8192];
+    start(&top, "2", NULL, NULL);
+    start(&first, "1", rung_node_url(top.node), NULL);
+    assert_int_equal(ask(&first, "POST", "/v1/classify",
+                         "{\"inputs\":[\"a film\",{\"id\":\"x\",\"text\":\"dull\"},\"it was good\"]}", answer,
+                         sizeof answer),
+                     200);
+    const char *zero = strstr(answer, "{\"id\":\"0\"");
+    const char *x = strstr(answer, "{\"id\":\"x\"");
+    const char *two = strstr(answer, "{\"id\":\"2\"");
+    assert_true(answer[0] == '[' && zero == answer + 1 && x > zero && two > x);
+    assert_int_equal(ask(&first, "POST", "/v1/classify", "{\"inputs\":[\"a\",\"\"]}", answer, sizeof answer), 422);
+    assert_non_null(strstr(answer, "inputs[1]"));
+    /* What only the worker finds. */
+    assert_int_equal(ask(&first, "POST", "/v1/classify", LONG_LIST, answer, sizeof answer), 413);
+    assert_non_null(strstr(answer, "inputs[1]: text has 133 tokens"));
+    stop(&first);
+    stop(&top);
+}
+
+static void reloads_replace_everything_or_nothing(void **state)
+{
+    (void)state;
+    served first;
+    char answer[4096];
+    start(&first, "1", NULL, NULL);
+    for (size_t i = 1; i <= 5; i++) {
+        char line[64];
+        rung_node_reload(first.node);
+        snprintf(line, sizeof line, "rung_reloads_total{result=\"ok\"} %zu", i);
+        await_metric(&first, line);
+        assert_int_equal(ask(&first, "POST", "/v1/classify", "{\"text\":\"a film\"}", answer, sizeof answer), 200);
+    }
+    set_option(first.options, "limits.connections", "77");
+    set_option(first.options, "limits.queue", "3s");
+    rung_node_reload(first.node);
+    await_metric(&first, "rung_reloads_total{result=\"ok\"} 6");
+    write_file("cascade.yaml", "levels: 7\n", 10);
+    rung_node_reload(first.node);
+    await_metric(&first, "rung_reloads_total{result=\"failed\"} 1");
+    assert_int_equal(ask(&first, "POST", "/v1/classify", "{\"text\":\"a film\"}", answer, sizeof answer), 200);
+    write_yaml("calibration: calibration.json");
+    stop(&first);
+    assert_int_equal(first.fixed, 1);
+}
+
+/* A list whose inputs wait for the next level when the time to drain is over, after the generation that the node began with was freed. */
+static void what_does_not_drain_is_told(void **state)
+{
+    (void)state;
+    served top;
+    served first;
+    start(&top, "2", NULL, NULL);
+    start_draining(&first, "1", rung_node_url(top.node), "8s", "50ms");
+    rung_node_reload(first.node);
+    await_metric(&first, "rung_reloads_total{result=\"ok\"} 1");
+    int fd = connect_to(&first);
+    send_call(fd, "POST", "/v1/classify", "{\"inputs\":[\"a film\",\"dull\"],\"policy\":\"single\"}");
+    await_metric(&first, "rung_upstream_in_flight 2");
+    stop_with(&first, RUNG_IO);
+    assert_non_null(strstr(first.error.message, "1 requests"));
+    assert_non_null(strstr(first.error.message, "0.05 s"));
+    close(fd);
+    stop(&top);
+}
+
+/* A node whose next level is itself: it asks once, is told, and answers with what it has. */
+static void a_loop_is_told_and_ends(void **state)
+{
+    (void)state;
+    served first;
+    char answer[4096];
+    start(&first, "1", "http://127.0.0.1:9", NULL);
+    set_option(first.options, "upstream.addresses", rung_node_url(first.node));
+    rung_node_reload(first.node);
+    await_metric(&first, "rung_reloads_total{result=\"ok\"} 1");
+    for (size_t i = 0; i < 8; i++) { /* more than what opens a circuit */
+        const char *body = i % 2 ? "{\"text\":\"it was good\",\"policy\":\"tangobert\"}"
+                                 : "{\"text\":\"it was good\",\"policy\":\"single\"}";
+        assert_int_equal(ask(&first, "POST", "/v1/classify", body, answer, sizeof answer), 200);
+        if (strstr(answer, "\"degraded_reason\":\"loop\"") == NULL) {
+            fail_msg("%s", answer);
+        }
+    }
+    assert_true(has_metric(&first, "rung_http_responses_total{code=\"508\"} 8"));
+    assert_true(has_metric(&first, "rung_requests_total{outcome=\"refused\"} 8"));
+    stop(&first);
+}
+
+/* The end comes while inputs are queued, computed, above, or done: whatever it meets is given back (AddressSanitizer looks). */
+static void it_may_end_in_any_state(void **state)
+{
+    (void)state;
+    served top;
+    start(&top, "2", NULL, NULL);
+    for (size_t round = 0; round < 8; round++) {
+        served first;
+        int fds[CLIENTS];
+        start_draining(&first, "1", rung_node_url(top.node), round % 2 == 0 ? "9s" : NULL, "1ms");
+        for (size_t i = 0; i < CLIENTS; i++) {
+            fds[i] = connect_to(&first);
+            send_call(fds[i], "POST", "/v1/classify",
+                      "{\"inputs\":[\"a film\",\"it was good\",\"no\",\"it was good\",\"the film\",\"no\"]}");
+        }
+        if (round % 4 < 2) {
+            rung_node_reload(first.node);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = (long)round * 300000}, NULL);
+        rung_node_drain(first.node);
+        pthread_join(first.thread, NULL);
+        assert_true(first.ended == RUNG_OK || first.ended == RUNG_IO);
+        rung_node_free(first.node);
+        rung_options_free(first.options);
+        for (size_t i = 0; i < CLIENTS; i++) {
+            close(fds[i]);
+        }
+    }
+    stop(&top);
+}
+
+/* A level that only passes on keeps enough of the time to compute after all. The texts look like much work, but each is one unknown word: the machine
+ * may be slow. */
+static void silence_above_leaves_time_to_compute(void **state)
+{
+    (void)state;
+    served top;
+    served first;
+    char word[513];
+    char body[16000];
+    char answer[32768];
+    memset(word, 'x', sizeof word - 1);
+    word[sizeof word - 1] = '\0';
+    start(&top, "2", NULL, NULL);
+    start(&first, "1", rung_node_url(top.node), "9s");
+    int length = snprintf(body, sizeof body, "{\"policy\":\"single\",\"inputs\":[");
+    for (size_t i = 0; i < 28; i++) {
+        length += snprintf(body + length, sizeof body - (size_t)length, "%s\"%s\"", i == 0 ? "" : ",", word);
+    }
+    snprintf(body + length, sizeof body - (size_t)length, "]}");
+    int fd = connect_to(&first);
+    send_with(fd, "POST", "/v1/classify", "grpc-timeout: 1S\r\n", body);
+    assert_int_equal(receive(fd, answer, sizeof answer), 200);
+    assert_non_null(strstr(answer, "\"degraded_reason\":\"deadline\""));
+    close(fd);
+    stop(&first);
+    stop(&top);
+}
+
+/* Headers of a refusal, and what a small text counts. */
+static void refusals_say_what_would_do(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *path, *allowed;
+    } cases[] = {{"GET", "/v1/classify", "POST"}, {"DELETE", "/v1/classify", "POST"}, {"POST", "/health", "GET, HEAD"}};
+    served first;
+    char answer[4096];
+    start(&first, "1", NULL, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[32];
+        int fd = connect_to(&first);
+        send_call(fd, cases[i].method, cases[i].path, "");
+        ssize_t got = recv(fd, answer, sizeof answer - 1, 0);
+        assert_true(got > 0);
+        answer[got] = '\0';
+        snprintf(line, sizeof line, "Allow: %s\r\n", cases[i].allowed);
+        assert_int_equal(strncmp(answer, "HTTP/1.1 405", 12), 0);
+        assert_non_null(strstr(answer, line));
+        close(fd);
+    }
+    assert_int_equal(ask(&first, "POST", "/v1/classify", "{\"text\":\"a film\"}", answer, sizeof answer), 200);
+    assert_true(has_metric(&first, "rung_bytes_kept_total 6"));
+    stop(&first);
+}
+
+static void a_level_by_itself_needs_the_calibration(void **state)
+{
+    (void)state;
+    rung_error error;
+    rung_cascade *cascade = NULL;
+    rung_cascade_config config = {0};
+    rung_options *options = NULL;
+    write_yaml("");
+    assert_int_equal(rung_options_new(&options, &error), RUNG_OK);
+    assert_int_equal(rung_cascade_config_load(yaml_path, NULL, options, &config, &error), RUNG_OK);
+    assert_int_equal(rung_cascade_open_level(&config, 1, NULL, &cascade, &error), RUNG_INVALID);
+    assert_non_null(strstr(error.message, "calibration"));
+    rung_options_free(options);
+    write_yaml("calibration: calibration.json");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_clients_get_what_one_process_gives),
+        cmocka_unit_test(without_the_next_level_answers_are_degraded),
+        cmocka_unit_test(a_client_that_leaves_takes_its_call_with_it),
+        cmocka_unit_test(a_list_is_answered_in_order),
+        cmocka_unit_test(reloads_replace_everything_or_nothing),
+        cmocka_unit_test(what_does_not_drain_is_told),
+        cmocka_unit_test(a_loop_is_told_and_ends),
+        cmocka_unit_test(it_may_end_in_any_state),
+        cmocka_unit_test(silence_above_leaves_time_to_compute),
+        cmocka_unit_test(refusals_say_what_would_do),
+        cmocka_unit_test(a_level_by_itself_needs_the_calibration),
+    };
+    return cmocka_run_group_tests(tests, make_files, remove_files);
+}
