@@ -1,13 +1,9 @@
-/* answer_text.h: an answer as text: a JSON line (docs/wire.md) or a line for people. */
+/* answer_text.h: an answer as a line for people, and what stands in place of one. */
 #ifndef RUNG_CLI_ANSWER_TEXT_H
 #define RUNG_CLI_ANSWER_TEXT_H
 
 #include "base/buffer.h"
 #include "run/cascade.h"
-
-/* The classification line with a newline. id may hold any bytes of valid UTF-8. */
-void cli_answer_json(rung_buffer *out, const rung_cascade *cascade, const char *id, size_t id_bytes,
-                     const rung_answer *answer);
 
 /* {"line":…,"error":…} with a newline, in the place of an answer. */
 void cli_error_json(rung_buffer *out, uint64_t line, const char *message);

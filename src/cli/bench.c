@@ -68,7 +68,8 @@ static void run_once(const bench_run *bench, rung_batch *batch, const int32_t *i
     for (size_t layer = 0; layer < layers; layer++) {
         rung_encoder_layer(batch, layer, false);
     }
-    for (size_t i = 0; i < bench->texts; i++) {
+    bool classifies = rung_model_has_exit(bench->model, layers - 1); /* a plain encoder does not */
+    for (size_t i = 0; classifies && i < bench->texts; i++) {
         rung_exit_logits(batch, layers - 1, i, logits);
     }
 }

@@ -3,6 +3,7 @@
 #include "cli/answer_text.h"
 #include "cli/cli.h"
 #include "config/jsonl.h"
+#include "run/answer_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -107,7 +108,8 @@ static void report_answer(classify_session *session, const line_entry *entry, co
         session->right += answer->label_index == entry->truth;
     }
     if (session->json) {
-        cli_answer_json(&session->out, session->cascade, line->id, line->id_bytes, answer);
+        rung_answer_json(&session->out, session->cascade, line->id, line->id_bytes, answer);
+        rung_buffer_text(&session->out, "\n");
     } else {
         cli_answer_line(&session->out, answer, line->text, line->text_bytes);
     }

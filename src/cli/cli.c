@@ -77,6 +77,23 @@ void cli_progress_end(cli_progress *progress)
     }
 }
 
+void cli_progress_report(void *context, const char *what, size_t done, size_t total)
+{
+    cli_progress *progress = context;
+    if (progress->title == NULL || strcmp(progress->title, what) != 0 || done < progress->last_done) {
+        cli_progress_end(progress);
+        *progress = (cli_progress){.title = what, .total = total};
+    }
+    progress->last_done = done;
+    cli_progress_show(progress, done);
+}
+
+const char *cli_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
 bool cli_print(const char *text, size_t bytes)
 {
     return fwrite(text, 1, bytes, stdout) == bytes;

@@ -14,8 +14,10 @@ int cli_classify(const rung_options *options);
 int cli_quantize(const rung_options *options);
 int cli_fit(const rung_options *options);
 int cli_demo(const rung_options *options);
+int cli_serve(const rung_options *options);
 int cli_bench(const rung_options *options);
 int cli_config(const rung_options *options);
+int cli_profile(const rung_options *options);
 
 /* Prints "rung: message" to stderr; returns CLI_USAGE for what the user can mend (input, files, options) and CLI_FAILED for the rest. */
 int cli_fail(const rung_error *error);
@@ -42,6 +44,12 @@ typedef struct cli_progress {
 
 void cli_progress_show(cli_progress *progress, size_t done);
 void cli_progress_end(cli_progress *progress);
+
+/* The `report` of a rung_progress whose context is a cli_progress: one bar for each thing that is reported, one after the other. */
+void cli_progress_report(void *context, const char *what, size_t done, size_t total);
+
+/* The part of a path behind its last '/'. */
+const char *cli_base_name(const char *path);
 
 /* Writes all of text to stdout; false when the reader has gone or the disk is full. */
 bool cli_print(const char *text, size_t bytes);

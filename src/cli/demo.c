@@ -1,15 +1,20 @@
-/* demo.c: `rung demo`: the default cascade on real reviews, beside the plain threshold, Tabi and always-cloud. All levels run in this process, in
- * virtual time: measured compute divided by the level's speed, plus emulated links. */
+/* demo.c: `rung demo`: the default cascade on real reviews, beside the plain threshold, Tabi and always-cloud. Each level is a process of its own on
+ * loopback with the cascade's links emulated in real time; every review is asked of the first one. Times are compute divided by the level's speed,
+ * plus waiting and links. */
 #include "base/file.h"
+#include "base/memory.h"
 #include "cli/answer_text.h"
 #include "cli/cli.h"
+#include "cli/demo_client.h"
+#include "cli/demo_nodes.h"
 #include "cli/demo_report.h"
-#include "config/jsonl.h"
 
+#include <curl/curl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
 #define NUM_RUNS 4
 #define NUM_STORIES 5
@@ -18,8 +23,8 @@ typedef struct demo_session {
     rung_cascade *cascade;
     rung_dataset data;
     demo_run runs[NUM_RUNS]; /* the configured policy first, always the top last */
-    const char *running;     /* title of the run in progress */
-    cli_progress bar;
+    demo_nodes nodes;
+    demo_client *client; /* of the first level's node */
 } demo_session;
 
 /* The baselines: the plain threshold at our thresholds, Tabi as its paper sets it, and the top level alone. */
@@ -32,16 +37,7 @@ static rung_status choose_policies(demo_session *self, rung_error *error)
     for (size_t r = 1; r < NUM_RUNS; r++) {
         demo_run *run = &self->runs[r];
         run->name = titles[r];
-        rung_status status = rung_cascade_config_policy(&cascade->config, names[r], &run->policy, error);
-        if (status != RUNG_OK) {
-            return status;
-        }
-        run->policy.seed = cascade->policy.seed;
-        if (strcmp(names[r], "tangobert") == 0) {
-            memcpy(run->policy.offload.threshold, cascade->policy.offload.threshold,
-                   sizeof run->policy.offload.threshold);
-        }
-        status = rung_cascade_check_policy(cascade, &run->policy, error);
+        rung_status status = rung_cascade_named_policy(cascade, names[r], &run->policy, error);
         if (status != RUNG_OK) {
             return status;
         }
@@ -49,37 +45,62 @@ static rung_status choose_policies(demo_session *self, rung_error *error)
     return RUNG_OK;
 }
 
-static void show_progress(void *context, const char *what, size_t done, size_t total)
+static rung_status make_room(demo_session *self, rung_error *error)
 {
-    demo_session *self = context;
-    (void)what;
-    if (self->bar.title != self->running) {
-        cli_progress_end(&self->bar);
-        self->bar = (cli_progress){.title = self->running, .total = total};
-    }
-    cli_progress_show(&self->bar, done);
-}
-
-static rung_status run_policies(demo_session *self, rung_error *error)
-{
-    rung_progress progress = {.report = show_progress, .context = self};
     for (size_t r = 0; r < NUM_RUNS; r++) {
         demo_run *run = &self->runs[r];
-        self->running = run->name;
-        rung_status status = rung_cascade_classify_policy(self->cascade, &run->policy, self->data.inputs,
-                                                          self->data.count, &progress, &run->answers, error);
-        for (size_t i = 0; status == RUNG_OK && i < self->data.count; i++) {
-            const rung_answer *answer = rung_answers_get(run->answers, i);
-            if (answer->status != RUNG_OK) {
-                status = rung_fail(error, answer->status, "row %zu: %s", i, answer->error);
-            }
-        }
-        cli_progress_end(&self->bar);
-        if (status != RUNG_OK) {
-            return status;
+        run->answers = rung_alloc(self->data.count, sizeof *run->answers, "answers", error);
+        run->blocks = rung_alloc(self->data.count, sizeof *run->blocks, "answers", error);
+        run->wall_ms = rung_alloc(self->data.count, sizeof *run->wall_ms, "answers", error);
+        if (run->answers == NULL || run->blocks == NULL || run->wall_ms == NULL) {
+            return RUNG_NO_MEMORY;
         }
     }
     return RUNG_OK;
+}
+
+static void free_runs(demo_session *self)
+{
+    for (size_t r = 0; r < NUM_RUNS; r++) {
+        demo_run *run = &self->runs[r];
+        for (size_t i = 0; run->blocks != NULL && i < self->data.count; i++) {
+            free(run->blocks[i]);
+        }
+        free(run->answers);
+        free(run->blocks);
+        free(run->wall_ms);
+    }
+}
+
+/* All reviews, one after the other. Every policy is named, so that its name counts in the bytes of each. */
+static rung_status run_policy(demo_session *self, size_t r, rung_error *error)
+{
+    demo_run *run = &self->runs[r];
+    cli_progress bar = {.title = run->name, .total = self->data.count};
+    rung_status status = RUNG_OK;
+    for (size_t i = 0; status == RUNG_OK && i < self->data.count; i++) {
+        status = demo_client_ask(self->client, run->policy.name, &self->data.inputs[i], &run->answers[i],
+                                 &run->wall_ms[i], &run->blocks[i], error);
+        cli_progress_show(&bar, i + 1);
+    }
+    cli_progress_end(&bar);
+    return status;
+}
+
+static rung_status run_policies(demo_session *self, const rung_options *options, rung_error *error)
+{
+    rung_status status = make_room(self, error);
+    if (status == RUNG_OK) {
+        fprintf(stderr, "starting %u nodes on loopback\n", self->cascade->num_levels);
+        status = demo_nodes_start(&self->nodes, options, self->cascade, error);
+    }
+    if (status == RUNG_OK) {
+        status = demo_client_open(self->nodes.node[0].url, self->cascade, &self->client, error);
+    }
+    for (size_t r = 0; status == RUNG_OK && r < NUM_RUNS; r++) {
+        status = run_policy(self, r, error);
+    }
+    return status;
 }
 
 static void print_levels(const demo_session *self, rung_buffer *out)
@@ -99,7 +120,7 @@ static void print_levels(const demo_session *self, rung_buffer *out)
 
 static rung_status print_summary(const demo_session *self, rung_buffer *out, rung_error *error)
 {
-    const rung_answers *reference = self->runs[NUM_RUNS - 1].answers;
+    const demo_run *reference = &self->runs[NUM_RUNS - 1];
     demo_figures figures[NUM_RUNS];
     for (size_t r = 0; r < NUM_RUNS; r++) {
         rung_status status = demo_figures_of(self->cascade, &self->data, &self->runs[r], reference, &figures[r], error);
@@ -107,8 +128,11 @@ static rung_status print_summary(const demo_session *self, rung_buffer *out, run
             return status;
         }
     }
-    rung_buffer_format(out, "%zu reviews, %s, kernels %s; time = measured compute / speed + links\n", self->data.count,
-                       rung_precision_name(self->cascade->precision), self->cascade->kernels->name);
+    rung_buffer_format(out,
+                       "%zu reviews, %s, kernels %s, %u processes; time = compute / speed + waiting + links; wall: "
+                       "as measured here\n",
+                       self->data.count, rung_precision_name(self->cascade->precision), self->cascade->kernels->name,
+                       self->cascade->num_levels);
     print_levels(self, out);
     rung_buffer_text(out, "\n");
     demo_print_table(out, self->cascade, self->runs, figures, NUM_RUNS);
@@ -124,7 +148,7 @@ static void print_story(const demo_session *self, rung_buffer *out, size_t row)
 {
     const rung_line *line = &self->data.lines[row];
     demo_print_story(out, self->cascade, line->id, self->cascade->labels[self->data.labels[row]], line->text,
-                     line->text_bytes, rung_answers_get(self->runs[0].answers, row));
+                     line->text_bytes, &self->runs[0].answers[row]);
 }
 
 /* The shortest review, not chosen yet, that `level` answered; data.count when there is none. */
@@ -132,7 +156,7 @@ static size_t shortest_answered_at(const demo_session *self, uint32_t level, con
 {
     size_t best = self->data.count;
     for (size_t i = 0; i < self->data.count; i++) {
-        bool fits = rung_answers_get(self->runs[0].answers, i)->level == level;
+        bool fits = self->runs[0].answers[i].level == level;
         for (size_t c = 0; c < num_chosen; c++) {
             fits = fits && chosen[c] != i;
         }
@@ -163,47 +187,59 @@ static void print_stories(const demo_session *self, rung_buffer *out)
     }
 }
 
-/* Without --once, a person may type texts until the end of input. */
-static rung_status answer_typed(const demo_session *self, rung_buffer *out, rung_error *error)
+static void print_addresses(const demo_session *self, rung_buffer *out)
 {
-    rung_line_reader *reader = NULL;
-    rung_status status = rung_line_reader_open("-", 0, &reader, error);
-    uint64_t position = 0;
-    while (status == RUNG_OK) {
-        const char *text = NULL;
-        size_t bytes = 0;
-        fprintf(stderr, "\ntype a review (Ctrl-D ends): ");
-        status = rung_line_reader_next(reader, &text, &bytes, error);
-        if (status == RUNG_LIMIT) {
-            fprintf(stderr, "rung: %s\n", error->message);
-            status = RUNG_OK;
-            continue;
-        }
-        if (status != RUNG_OK || text == NULL) {
-            break;
-        }
-        rung_line line = {0};
-        if (rung_line_from_text(text, bytes, position++, &line, error) != RUNG_OK) {
-            fprintf(stderr, "rung: %s\n", error->message);
-            continue;
-        }
-        rung_input input = {.id = line.id, .text = line.text, .text_bytes = line.text_bytes};
-        rung_answers *answers = NULL;
-        status = rung_cascade_classify(self->cascade, &input, 1, &answers, error);
-        if (status == RUNG_OK) {
-            const rung_answer *answer = rung_answers_get(answers, 0);
-            if (answer->status == RUNG_OK) {
-                demo_print_story(out, self->cascade, "you", NULL, line.text, line.text_bytes, answer);
-                status = cli_print_buffer(out, error);
-            } else {
-                fprintf(stderr, "rung: %s\n", answer->error);
-            }
-        }
-        rung_answers_free(answers);
-        rung_line_deinit(&line);
+    rung_buffer_text(out, "\nthe nodes serve until Ctrl-C:\n");
+    for (uint32_t l = 0; l < self->nodes.count; l++) {
+        rung_buffer_format(out, "  level %u %-6s %s  (pid %d)\n", l + 1, self->cascade->level[l].name,
+                           self->nodes.node[l].url, (int)self->nodes.node[l].pid);
     }
-    rung_line_reader_close(reader);
-    return status;
+    rung_buffer_format(out, "  curl -s %s/v1/classify -d '{\"text\":\"A warm, funny film.\"}'\n",
+                       self->nodes.node[0].url);
+    rung_buffer_format(out, "  curl -s %s/metrics\n", self->nodes.node[0].url);
+}
+
+static void tell_of_end(const demo_session *self, uint32_t level, int wait_status)
+{
+    const char *name = self->cascade->level[level - 1].name;
+    if (WIFSIGNALED(wait_status)) {
+        fprintf(stderr, "rung: level %u (%s) was ended by signal %d; the others go on without it\n", level, name,
+                WTERMSIG(wait_status));
+    } else {
+        fprintf(stderr, "rung: level %u (%s) ended with code %d; the others go on without it\n", level, name,
+                WEXITSTATUS(wait_status));
+    }
+}
+
+static void signals_to_wait_for(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGHUP);
+    sigaddset(signals, SIGCHLD);
+}
+
+/* The nodes stay until Ctrl-C, or until none is left. */
+static rung_status stay(demo_session *self, rung_error *error)
+{
+    sigset_t signals;
+    signals_to_wait_for(&signals);
+    uint32_t running = self->nodes.count;
+    while (running > 0) {
+        int wait_status = 0;
+        uint32_t level = demo_nodes_ended(&self->nodes, &wait_status);
+        if (level != 0) {
+            running--;
+            tell_of_end(self, level, wait_status);
+            continue;
+        }
+        int number = 0;
+        if (sigwait(&signals, &number) == 0 && number != SIGCHLD) {
+            return RUNG_OK;
+        }
+    }
+    return rung_fail(error, RUNG_IO, "all nodes have ended");
 }
 
 static rung_status read_reviews(demo_session *self, const rung_options *options, rung_error *error)
@@ -219,36 +255,61 @@ static rung_status read_reviews(demo_session *self, const rung_options *options,
     return status;
 }
 
+/* From here on these signals are waited for: what they would end, ends in order. SIGCHLD is blocked before the first child. */
+static rung_status hold_signals(rung_error *error)
+{
+    sigset_t children;
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    int code = pthread_sigmask(SIG_BLOCK, &children, NULL);
+    return code == 0 ? RUNG_OK : rung_fail(error, RUNG_IO, "cannot block signals: %s", strerror(code));
+}
+
+static rung_status run_demo(demo_session *self, const rung_options *options, rung_error *error)
+{
+    rung_buffer out = {0};
+    bool once = rung_options_bool(options, RUNG_OPTION_ONCE);
+    rung_status status = read_reviews(self, options, error);
+    if (status == RUNG_OK) {
+        status = choose_policies(self, error);
+    }
+    if (status == RUNG_OK) {
+        status = hold_signals(error);
+    }
+    if (status == RUNG_OK) {
+        status = run_policies(self, options, error);
+    }
+    if (status == RUNG_OK) {
+        status = print_summary(self, &out, error);
+    }
+    if (status == RUNG_OK) {
+        print_stories(self, &out);
+        if (!once) {
+            sigset_t signals;
+            signals_to_wait_for(&signals);
+            pthread_sigmask(SIG_BLOCK, &signals, NULL);
+            print_addresses(self, &out);
+        }
+        status = cli_print_buffer(&out, error);
+    }
+    rung_buffer_deinit(&out);
+    return status == RUNG_OK && !once ? stay(self, error) : status;
+}
+
 int cli_demo(const rung_options *options)
 {
     rung_error error;
     demo_session self = {0};
-    rung_buffer out = {0};
+    curl_global_init(CURL_GLOBAL_DEFAULT);
     rung_status status = cli_open_cascade(options, 1, &self.cascade, &error);
     if (status == RUNG_OK) {
-        status = read_reviews(&self, options, &error);
+        status = run_demo(&self, options, &error);
     }
-    if (status == RUNG_OK) {
-        status = choose_policies(&self, &error);
-    }
-    if (status == RUNG_OK) {
-        status = run_policies(&self, &error);
-    }
-    if (status == RUNG_OK) {
-        status = print_summary(&self, &out, &error);
-    }
-    if (status == RUNG_OK) {
-        print_stories(&self, &out);
-        status = cli_print_buffer(&out, &error);
-    }
-    if (status == RUNG_OK && !rung_options_bool(options, RUNG_OPTION_ONCE) && isatty(STDIN_FILENO)) {
-        status = answer_typed(&self, &out, &error);
-    }
-    for (size_t r = 0; r < NUM_RUNS; r++) {
-        rung_answers_free(self.runs[r].answers);
-    }
-    rung_buffer_deinit(&out);
+    demo_client_close(self.client);
+    demo_nodes_stop(&self.nodes);
+    free_runs(&self);
     rung_dataset_deinit(&self.data);
     rung_cascade_close(self.cascade);
+    curl_global_cleanup();
     return status == RUNG_OK ? CLI_OK : cli_fail(&error);
 }

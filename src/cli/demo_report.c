@@ -36,8 +36,18 @@ static void latency_figures(double *latency_ms, size_t count, demo_figures *figu
     figures->p95_ms = quantile(latency_ms, count, 0.95);
 }
 
+double demo_latency_ms(const rung_answer *answer)
+{
+    double sum = 0;
+    for (size_t l = 0; l < answer->num_levels; l++) {
+        const rung_level_answer *level = &answer->levels[l];
+        sum += level->compute_ms + level->queue_ms + level->link_ms;
+    }
+    return sum;
+}
+
 rung_status demo_figures_of(const rung_cascade *cascade, const rung_dataset *data, const demo_run *run,
-                            const rung_answers *reference, demo_figures *figures, rung_error *error)
+                            const demo_run *reference, demo_figures *figures, rung_error *error)
 {
     double *latency_ms = rung_alloc(data->count, sizeof *latency_ms, "latencies", error);
     if (latency_ms == NULL) {
@@ -50,11 +60,12 @@ rung_status demo_figures_of(const rung_cascade *cascade, const rung_dataset *dat
     size_t words = 0;
     size_t kept_words = 0;
     for (size_t i = 0; i < data->count; i++) {
-        const rung_answer *answer = rung_answers_get(run->answers, i);
+        const rung_answer *answer = &run->answers[i];
         right += answer->label_index == data->labels[i];
-        agreeing += answer->label_index == rung_answers_get(reference, i)->label_index;
+        agreeing += answer->label_index == reference->answers[i].label_index;
         answered[answer->level - 1]++;
-        latency_ms[i] = answer->latency_ms;
+        latency_ms[i] = demo_latency_ms(answer);
+        sum.wall_ms += run->wall_ms[i];
         for (size_t l = 0; l < answer->num_levels; l++) {
             const rung_level_answer *level = &answer->levels[l];
             sum.layers_run += level->exit_layer;
@@ -69,6 +80,7 @@ rung_status demo_figures_of(const rung_cascade *cascade, const rung_dataset *dat
     latency_figures(latency_ms, data->count, &sum);
     sum.accuracy = (double)right / count;
     sum.agreement = (double)agreeing / count;
+    sum.wall_ms /= count;
     sum.layers_run /= count;
     sum.bytes_up /= count;
     sum.words_pruned = words > 0 ? (double)(words - kept_words) / (double)words : 0;
@@ -99,10 +111,10 @@ void demo_print_table(rung_buffer *out, const rung_cascade *cascade, const demo_
                                cascade->level[l].name);
         length += written > 0 ? (size_t)written : 0;
     }
-    rung_buffer_format(out, "%-13s %8s %6s  %7s %7s %7s  %-16s %9s %7s %9s\n", "", "", "agrees", "mean", "p50", "p95",
-                       "answered at", "layers", "words", "bytes");
-    rung_buffer_format(out, "%-13s %8s %6s  %7s %7s %7s  %-16s %9s %7s %9s\n", "policy", "accuracy", "cloud", "ms",
-                       "ms", "ms", answered_title, "run", "pruned", "up");
+    rung_buffer_format(out, "%-13s %8s %6s  %7s %7s %7s %7s  %-16s %9s %7s %7s\n", "", "", "agrees", "mean", "p50",
+                       "p95", "wall", "answered at", "layers", "words", "bytes");
+    rung_buffer_format(out, "%-13s %8s %6s  %7s %7s %7s %7s  %-16s %9s %7s %7s\n", "policy", "accuracy", "cloud", "ms",
+                       "ms", "ms", "ms", answered_title, "run", "pruned", "up");
     for (size_t r = 0; r < count; r++) {
         const demo_figures *f = &figures[r];
         char answered[RUNG_MAX_LEVELS * 8] = "";
@@ -114,9 +126,9 @@ void demo_print_table(rung_buffer *out, const rung_cascade *cascade, const demo_
         }
         char layers[32];
         snprintf(layers, sizeof layers, "%.1f/%zu", f->layers_run, total_layers(cascade));
-        rung_buffer_format(out, "%-13s %7.1f%% %5.1f%%  %7.1f %7.1f %7.1f  %-16s %9s %6.1f%% %9.0f\n", runs[r].name,
-                           100 * f->accuracy, 100 * f->agreement, f->mean_ms, f->p50_ms, f->p95_ms, answered, layers,
-                           100 * f->words_pruned, f->bytes_up);
+        rung_buffer_format(out, "%-13s %7.1f%% %5.1f%%  %7.1f %7.1f %7.1f %7.1f  %-16s %9s %6.1f%% %7.0f\n",
+                           runs[r].name, 100 * f->accuracy, 100 * f->agreement, f->mean_ms, f->p50_ms, f->p95_ms,
+                           f->wall_ms, answered, layers, 100 * f->words_pruned, f->bytes_up);
     }
 }
 
@@ -154,7 +166,9 @@ void demo_print_parameters(rung_buffer *out, const rung_cascade *cascade, const 
     } else {
         rung_buffer_text(out, "; all layers");
     }
-    rung_buffer_text(out, policy->weights == RUNG_WEIGHTS_LAST ? "; last level answers\n" : "; weights by accuracy\n");
+    static const char *const weights[] = {"weights by accuracy", "last level answers", "fitted weights"};
+    rung_buffer_format(out, "; %s%s\n", weights[policy->weights],
+                       policy->defer == RUNG_DEFER_LEARNED ? "; learned deferral" : "");
 }
 
 static void print_level(rung_buffer *out, const rung_cascade *cascade, const rung_level_answer *level, bool sent)
@@ -180,7 +194,7 @@ static void print_level(rung_buffer *out, const rung_cascade *cascade, const run
 void demo_print_story(rung_buffer *out, const rung_cascade *cascade, const char *id, const char *truth,
                       const char *text, size_t text_bytes, const rung_answer *answer)
 {
-    rung_buffer_format(out, "  %.60s: %s %.3f in %.1f ms", id, answer->label, answer->score, answer->latency_ms);
+    rung_buffer_format(out, "  %.60s: %s %.3f in %.1f ms", id, answer->label, answer->score, demo_latency_ms(answer));
     if (truth != NULL) {
         rung_buffer_format(out, strcmp(truth, answer->label) == 0 ? " (right)" : " (wrong: it is %s)", truth);
     }

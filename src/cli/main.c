@@ -49,6 +49,10 @@ static int run_command(const rung_command_spec *command, const rung_options *opt
         return cli_bench(options);
     case RUNG_COMMAND_CONFIG:
         return cli_config(options);
+    case RUNG_COMMAND_PROFILE:
+        return cli_profile(options);
+    case RUNG_COMMAND_SERVE:
+        return cli_serve(options);
     case RUNG_COMMAND_COMPLETION:
         rung_options_completion(&text);
         return print_text(&text);
