@@ -150,13 +150,76 @@ static void golden_divergence(void **state)
     json_decref(cases);
 }
 
+/* Two classes that differ by m differ by m^shape; a third counts by the mean of the others. */
+static void shapes_by_hand(void **state)
+{
+    (void)state;
+    static const float two[2] = {1, 4};
+    double out[3];
+    rung_shape_logits(two, 2, 2, out);
+    assert_near("shape 2", out[1] - out[0], 9, 1e-12);
+    rung_shape_logits(two, 2, 1, out);
+    assert_near("shape 1", out[1] - out[0], 3, 0);
+    static const float three[3] = {0, 4, 2}; /* the greatest lies 3 above the mean of the others */
+    rung_shape_logits(three, 3, 2, out);
+    assert_near("three", out[1] - out[0], 12, 1e-12);
+    assert_near("three", out[1] - out[2], 6, 1e-12);
+    static const float ruled_out[3] = {-INFINITY, 4, 2};
+    rung_shape_logits(ruled_out, 3, 2, out);
+    assert_true(out[0] == -INFINITY);
+    assert_near("ruled out", out[1] - out[2], 4, 1e-12);
+    static const float equal[3] = {5, 5, 5};
+    rung_shape_logits(equal, 3, 0.5, out);
+    assert_true(out[0] == 0 && out[1] == 0 && out[2] == 0);
+    static const double temperature[2] = {1, 3};
+    static const double shape[2] = {1, 2};
+    rung_level_calibration calibration = {.num_exits = 2, .temperature = temperature, .shape = shape};
+    double p[2];
+    rung_calibrated_softmax(&calibration, 2, two, 2, p);
+    assert_near("calibrated", p[1], 1 / (1 + exp(-3)), 1e-12);
+    rung_calibrated_softmax(&calibration, 1, two, 2, p);
+    assert_near("not shaped", p[1], 1 / (1 + exp(-3)), 1e-12);
+    calibration.shape = NULL;
+    rung_calibrated_softmax(&calibration, 2, two, 2, p);
+    assert_near("no shapes", p[1], 1 / (1 + exp(-1)), 1e-12);
+}
+
+/* Whatever the shape: probabilities, in the order of the logits. */
+static void shapes_keep_the_order(void **state)
+{
+    (void)state;
+    rung_prng prng = {.state = 21};
+    for (int round = 0; round < 3000; round++) {
+        float logits[5];
+        double p[5];
+        double temperature = 0.05 + 10 * rung_prng_uniform(&prng);
+        double shape = 0.25 + 3.75 * rung_prng_uniform(&prng);
+        double size = round % 3 == 0 ? 1e-6 : round % 3 == 1 ? 5 : 1e4;
+        for (size_t c = 0; c < 5; c++) {
+            logits[c] = (float)(size * rung_prng_normal(&prng));
+        }
+        const rung_level_calibration calibration = {.num_exits = 1, .temperature = &temperature, .shape = &shape};
+        rung_calibrated_softmax(&calibration, 1, logits, 5, p);
+        double sum = 0;
+        for (size_t c = 0; c < 5; c++) {
+            assert_true(p[c] >= 0 && p[c] <= 1);
+            sum += p[c];
+            for (size_t d = 0; d < 5; d++) {
+                assert_true(!(logits[c] < logits[d]) || p[c] <= p[d]);
+            }
+        }
+        assert_true(fabs(sum - 1) <= 1e-12);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softmax_by_hand),    cmocka_unit_test(softmax_of_extremes),
-        cmocka_unit_test(softmax_properties), cmocka_unit_test(argmax_ties),
-        cmocka_unit_test(divergence_by_hand), cmocka_unit_test(golden_softmax),
-        cmocka_unit_test(golden_divergence),
+        cmocka_unit_test(softmax_by_hand),       cmocka_unit_test(softmax_of_extremes),
+        cmocka_unit_test(softmax_properties),    cmocka_unit_test(argmax_ties),
+        cmocka_unit_test(divergence_by_hand),    cmocka_unit_test(golden_softmax),
+        cmocka_unit_test(golden_divergence),     cmocka_unit_test(shapes_by_hand),
+        cmocka_unit_test(shapes_keep_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -72,12 +73,47 @@ static void quotes_for_one_line(void **state)
     assert_string_equal(out + 63, "中...");
 }
 
+static size_t allocations_left;
+
+static void *scarce_malloc(size_t bytes)
+{
+    if (allocations_left == 0) {
+        return NULL;
+    }
+    allocations_left--;
+    return malloc(bytes);
+}
+
+static void memory_that_runs_out_is_not_the_texts_fault(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"text\":\"a film\",\"list\":[1,2.5,{\"a\":true}]}";
+    rung_error error;
+    json_t *root = NULL;
+    json_set_alloc_funcs(scarce_malloc, free);
+    for (size_t enough = 0; root == NULL; enough++) {
+        assert_true(enough < 1000);
+        allocations_left = enough;
+        error.code = RUNG_OK;
+        root = rung_json_parse(text, sizeof text - 1, "body", &error);
+        assert_true(enough > 0 || error.code == RUNG_NO_MEMORY);
+        if (root == NULL && error.code != RUNG_NO_MEMORY) { /* in a token, the parser takes it for a wrong one */
+            assert_int_equal(error.code, RUNG_FORMAT);
+            assert_non_null(strstr(error.message, " near "));
+        }
+    }
+    json_decref(root);
+    json_set_alloc_funcs(malloc, free);
+    assert_int_equal(error.code, RUNG_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_what_is_not_json),
         cmocka_unit_test(names_missing_and_wrong_fields),
         cmocka_unit_test(quotes_for_one_line),
+        cmocka_unit_test(memory_that_runs_out_is_not_the_texts_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

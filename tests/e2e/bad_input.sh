@@ -111,6 +111,39 @@ yaml_unknown_key() {
     expect_error "broken.yaml:"
 }
 
+node_file() {
+    printf 'model: %s\nlisten: 0.0.0.0:80\n' "$model" >"$work/node.yaml"
+    run config show -c "$work/node.yaml"
+    expect_error "node.yaml:2" "no TLS" "insecure"
+    printf 'model: %s\nupstream: {adresses: x}\n' "$model" >"$work/node.yaml"
+    run config show -c "$work/node.yaml"
+    expect_error "node.yaml:2:12" "upstream.adresses" "did you mean 'addresses'"
+    run classify -c "$work/node.yaml" "text"
+    expect_error "node.yaml:1" "rung serve"
+    printf 'model: %s\nlevel: edge\nlimits: {inputs: 8}\n' "$model" >"$work/node.yaml"
+    run config show -c "$work/node.yaml" --listen localhost:80
+    expect_error "--listen" "localhost:80" "127.0.0.1:8080"
+    run config show -c "$work/node.yaml" --deadline 1s
+    expect_status 0
+    expect_stdout '^level +edge +.*node.yaml:2$' '^limits.inputs +8 +.*node.yaml:3$' '^deadline +1s +--deadline$' \
+        '^listen +127.0.0.1:8080 +default$'
+}
+
+profile_data() {
+    run profile -m "$model" --repeats 1 --data "$work/none.jsonl"
+    expect_error "none.jsonl"
+    printf '{"text": "a fine film"}\n' >"$work/unlabelled.jsonl"
+    run profile -m "$model" --repeats 1 --data "$work/unlabelled.jsonl"
+    expect_error "unlabelled.jsonl:1" "label"
+    : >"$work/empty.jsonl"
+    run profile -m "$model" --repeats 1 --data "$work/empty.jsonl"
+    expect_error "empty.jsonl"
+    run profile -m "$model" --repeats 0
+    expect_error "--repeats" "1 to"
+    run profile -m "$work/no-model"
+    expect_error "no-model"
+}
+
 truncated_safetensors() {
     copy_model truncated
     local size
@@ -162,6 +195,24 @@ labels_that_differ() {
     expect_error "label" "something else" "relabelled" "rename"
 }
 
+bad_traces() {
+    printf 'levels:\n  - model: %s\n  - model: %s\n    link: %s\n' "$model" "$model" no/such.csv >"$work/links.yaml"
+    run classify -c "$work/links.yaml" "text"
+    expect_error "links.yaml:4: levels.2.link" "no/such.csv: cannot open"
+    printf 't_s,rtt_ms\n0,20\n1,soon\n' >"$work/bad.csv"
+    run classify -c "$work/links.yaml" --levels.2.link "$work/bad.csv" "text"
+    expect_error "levels.2.link" "bad.csv:3: rtt_ms: 'soon' is not a number"
+    printf 't_s,up_bps,down_bps,rtt_ms\n0,0,1e6,20\n' >"$work/bad.csv"
+    run classify -c "$work/links.yaml" --levels.2.link "$work/bad.csv" "text"
+    expect_error "bad.csv:2: up_bps" "at least 1"
+    run classify -c "$work/links.yaml" --levels.2.link "$root/examples/links/starlink.csv" "text"
+    expect_error "levels.2.link.up is missing" "no column up_bps" "preset"
+    run classify -c "$work/links.yaml" --levels.2.link /dev/zero "text"
+    expect_error "/dev/zero: is not a regular file"
+    run classify -c "$work/links.yaml" --levels.2.link.loss 1.5 "text"
+    expect_error "--levels.2.link.loss: 1.5 is outside the range"
+}
+
 unknown_model_type() {
     copy_model typed
     sed 's/"model_type": *"[^"]*"/"model_type": "frobnicator"/' "$model/config.json" >"$work/typed/config.json"
@@ -190,5 +241,5 @@ packed_file_in_fp32() {
 }
 
 cases empty_text long_text_is_truncated invalid_utf8 json_of_wrong_type json_unknown_field json_bad_line_among_good_ones \
-    json_empty_text unknown_command unknown_option missing_files yaml_unknown_key truncated_safetensors \
-    lying_safetensors_header labels_that_differ unknown_model_type tokenizer_and_embedding_disagree packed_file_in_fp32
+    json_empty_text unknown_command unknown_option missing_files yaml_unknown_key node_file profile_data truncated_safetensors \
+    lying_safetensors_header labels_that_differ bad_traces unknown_model_type tokenizer_and_embedding_disagree packed_file_in_fp32

@@ -16,11 +16,24 @@ help_of_each_command() {
     run --help
     expect_status 0
     expect_stdout "classify" "quantize" "fit" "bench" "demo"
-    for name in classify quantize fit bench demo; do
+    for name in classify quantize fit bench demo profile; do
         run "$name" --help
         expect_status 0
         expect_stdout "$name" "--help"
     done
+}
+
+profile_of_the_tiny_model() {
+    run profile -m "$model" --repeats 2
+    expect_status 0
+    expect_stdout 'median of 2 runs' '^level 1 level1: ' 'exit +8 +16 +32 +64 +128 ' '^  3 .*ms'
+    printf '%s\n' '{"text": "a fine film", "label": "entailment"}' '{"text": "the worst", "label": "neutral"}' >"$work/rows.jsonl"
+    run profile -m "$model" --repeats 2 --json --data "$work/rows.jsonl"
+    expect_status 0
+    expect_lines 1
+    expect_stdout '^\{"format":"rung-profile","version":1,' '"data":\{"name":"rows.jsonl","sha256":"[0-9a-f]{64}","rows":2\}' \
+        '"lengths":\[8,16,32,64,128\]' '"layer":3,"median_ms":\[([0-9.e-]+,){4}[0-9.e-]+\]' '"curve":\{"a_ms":' \
+        '"scores":\{"accuracy":(0|0.5|1),"raw":\{"nll":' '"temperature":1,"calibrated":'
 }
 
 no_command() {
@@ -117,6 +130,41 @@ labels_are_scored() {
     expect_stderr "accuracy"
 }
 
+# link_ms FILE: the link times of an answers file, one a line, in order.
+link_ms() {
+    grep -o '"link_ms":[0-9.]*' "$1" | cut -d: -f2
+}
+
+links_change_times_and_no_answer() {
+    local name number=0
+    mkdir -p "$work/traces"
+    printf 't_s,up_bps,down_bps,rtt_ms,loss\n0,1e6,1e6,400,0\n1,2e6,2e6,600,0\n' >"$work/traces/slow.csv"
+    for name in wifi traces/slow.csv '{trace: traces/slow.csv, jitter: 10ms}' '{preset: wifi, loss: 1}' \
+        '{preset: wifi, congestion: {share: 1, rtt_factor: 9}}' '{preset: wifi, interference: {every: 1s, duration: 500ms}}'; do
+        printf 'levels: [{model: %s}, {model: %s, link: %s}]\npolicy: {name: tangobert, offload: {threshold: 1}}\n' \
+            "$model" "$model" "$name" >"$work/links.yaml"
+        run classify -c "$work/links.yaml" --json <"$work/jsonl"
+        expect_status 0
+        expect_lines 4
+        answers "$out" >"$work/over_$((++number))"
+        link_ms "$out" >"$work/times_$number"
+        if ! cmp "$work/over_1" "$work/over_$number"; then
+            problem "link $name changes answers"
+        fi
+        run classify -c "$work/links.yaml" --json <"$work/jsonl"
+        if ! link_ms "$out" | cmp - "$work/times_$number"; then
+            problem "link $name takes another time in the second run"
+        fi
+    done
+    # Within the trace's round trips, and beyond half a minute when everything is lost.
+    if ! awk 'NR % 2 == 1 && ($1 < 400 || $1 > 610) { exit 1 }' "$work/times_2"; then problem "trace: $(xargs <"$work/times_2")"; fi
+    if ! awk 'NR % 2 == 1 && $1 < 30000 { exit 1 }' "$work/times_4"; then problem "loss: $(xargs <"$work/times_4")"; fi
+    run classify -c "$work/links.yaml" --levels.2.link.rtt 5s --json <"$work/jsonl"
+    expect_stdout '"link_ms":[0-9]{4}'
+    run config show -c "$work/links.yaml" --levels.2.link.loss 0.01
+    expect_stdout 'levels.2.link.loss +0\.01 +--levels.2.link.loss' 'levels.2.link.interference.every +1s .*links.yaml:1'
+}
+
 bench_prints_one_line() {
     run bench -m "$model" --tokens 16 --repeats 3 --json
     expect_status 0
@@ -124,6 +172,6 @@ bench_prints_one_line() {
     expect_stdout '"tokens":16' '"median_ms":[0-9]' '"share":[0-9]'
 }
 
-cases help_of_each_command no_command arguments_lines_and_json_agree json_keeps_order_and_ids \
+cases help_of_each_command no_command profile_of_the_tiny_model arguments_lines_and_json_agree json_keeps_order_and_ids \
     same_bits_for_threads_and_kernels packed_file_gives_the_same_labels frequent_words_have_their_own_width \
-    quantize_spares_its_input labels_are_scored bench_prints_one_line
+    quantize_spares_its_input labels_are_scored links_change_times_and_no_answer bench_prints_one_line
