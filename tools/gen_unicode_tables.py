@@ -148,12 +148,12 @@ def two_stage(values, block):
 
 def array(out, declaration, values):
     out.append(f"{declaration}[{len(values)}] = {{")
-    line = "   "
+    line = "    "
     for value in values:
-        item = f" {value},"
+        item = f"{value},"
         if len(line) + len(item) > 118:
             out.append(line)
-            line = "   "
+            line = "    "
         line += item
     out.extend([line, "};", ""])
 
@@ -198,7 +198,7 @@ def main():
     assert len(records) < 256
     array(out, f"const {'uint8_t' if count < 256 else 'uint16_t'} rung_unicode_property_index", index)
     array(out, "const uint8_t rung_unicode_property_blocks", values)
-    array(out, "const rung_unicode_record rung_unicode_records", [f"{{{f}, {k}}}" for f, k in records])
+    array(out, "const rung_unicode_record rung_unicode_records", [f"{{{f},{k}}}" for f, k in records])
     for name, offsets in (("nfd", nfd_offsets), ("lower", lower_offsets)):
         index, values, count = two_stage(offsets, MAPPING_BLOCK)
         assert count < 256 and not any(offsets[MAPPING_LIMIT:])
