@@ -32,6 +32,7 @@ typedef struct worker {
     struct worker *next_idle;
     bool listed;                 /* among the idle */
     rung_generation *generation; /* that batch was made for; NULL: none yet */
+    uint64_t tried;              /* serial of the last one that was made ready for ahead of its requests */
     rung_batch batch;
     rung_job *jobs[MAX_BATCH_ERRANDS];
     rung_errand *computing[MAX_BATCH_ERRANDS];
@@ -47,8 +48,8 @@ struct rung_workers {
     errand_list queue;
     errand_list finished;
     size_t computing_bytes;
-    double cost_s_per_byte; /* wall time of one worker */
-    const rung_generation *current;
+    double cost_s_per_byte;   /* wall time of one worker */
+    rung_generation *current; /* has users while it is here */
     size_t num_workers;
     worker *workers; /* [num_workers] */
 };
@@ -235,15 +236,21 @@ static double company_wait_s(const rung_workers *all)
     return fmax(first->queued_s + config->batch_max_wait_s - rung_clock_s(), 0);
 }
 
-/* Lets go of a generation that was replaced, and says so: the loop may free it. False when there was nothing to let go of. */
-static bool leave_replaced(worker *self)
+/* Makes ready for the current generation, so that its first request need not wait for the memory of a batch, and lets go of the one that was
+ * replaced: the loop is told, and may free it. False when there is nothing to do. */
+static bool follow_current(worker *self)
 {
     rung_workers *all = self->all;
-    if (self->generation == NULL || self->generation == all->current) {
+    rung_generation *current = all->current;
+    if (current == NULL || self->generation == current || self->tried == current->serial) {
         return false;
     }
-    leave_generation(self);
+    self->tried = current->serial; /* without memory now, a request tries again */
+    rung_generation_use(current);
     pthread_mutex_unlock(&all->lock);
+    rung_status status = enter_generation(self, current, NULL);
+    (void)status;
+    rung_generation_leave(current);
     all->done(all->context);
     pthread_mutex_lock(&all->lock);
     return true;
@@ -259,7 +266,7 @@ static void await_errands(worker *self)
         if (wait_s <= 0) {
             break;
         }
-        if (isfinite(wait_s) || !leave_replaced(self)) {
+        if (isfinite(wait_s) || !follow_current(self)) {
             wait_for_work(self, wait_s);
         }
     }
@@ -435,7 +442,7 @@ size_t rung_workers_queue_length(rung_workers *workers)
     return length;
 }
 
-void rung_workers_renew(rung_workers *workers, const rung_generation *current)
+void rung_workers_renew(rung_workers *workers, rung_generation *current)
 {
     pthread_mutex_lock(&workers->lock);
     workers->current = current;

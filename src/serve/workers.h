@@ -24,7 +24,7 @@ double rung_workers_wait_s(rung_workers *workers);
 double rung_workers_done_s(rung_workers *workers, const rung_errand *errand, size_t count);
 size_t rung_workers_queue_length(rung_workers *workers);
 
-/* Workers let go of other generations than this one as soon as they are idle, and call `done`. */
-void rung_workers_renew(rung_workers *workers, const rung_generation *current);
+/* Workers that are idle make ready for this generation, let go of the one before, and call `done`. It has a user until the next call. */
+void rung_workers_renew(rung_workers *workers, rung_generation *current);
 
 #endif
