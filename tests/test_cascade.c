@@ -37,6 +37,16 @@ static void read_reviews(const rung_cascade *cascade, rung_dataset *data)
         fail_msg("%s", error.message);
     }
     assert_int_equal(data->count, 300);
+    /* Short ones first: long ones take minutes under a sanitizer. */
+    size_t front = 0;
+    for (size_t i = 0; i < data->count; i++) {
+        if (data->inputs[i].text_bytes <= 900) {
+            rung_input input = data->inputs[front];
+            data->inputs[front++] = data->inputs[i];
+            data->inputs[i] = input;
+        }
+    }
+    assert_true(front >= REVIEWS);
 }
 
 static rung_answers *classify(const rung_cascade *cascade, const rung_policy *policy, const rung_input *inputs,
