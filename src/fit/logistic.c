@@ -307,7 +307,7 @@ static rung_status fit_rows(const logistic_problem *problem, const uint32_t *row
     } else if (moved == NULL) {
         status = rung_fail_memory(error, "parameters", problem->num_free * sizeof *moved);
     }
-    if (status == RUNG_OK) {
+    if (status == RUNG_OK && moved != NULL) {
         memset(moved, 0, problem->num_free * sizeof *moved);
         factorise(&self);
         status = minimise(&self, moved, error);

@@ -78,10 +78,11 @@ static rung_status copy_labels(const char *const *labels, size_t num_labels, cha
 static rung_status copy_heads(rung_model *model, bool new_task, size_t num_labels, const rung_exit_head *heads,
                               rung_exit_head *exits, rung_error *error)
 {
+    static const rung_exit_head none = {0};
     size_t hidden = model->config.hidden_size;
     for (size_t l = 0; l < model->config.num_layers; l++) {
         if (heads[l].weight == NULL) {
-            exits[l] = new_task ? (rung_exit_head){0} : model->exits[l];
+            exits[l] = new_task ? none : model->exits[l];
             continue;
         }
         float *weight = rung_model_alloc(model, num_labels * hidden, sizeof *weight, "exit head", error);
