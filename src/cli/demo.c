@@ -255,7 +255,7 @@ static rung_status read_reviews(demo_session *self, const rung_options *options,
     return status;
 }
 
-/* From here on these signals are waited for: what they would end, ends in order. SIGCHLD is blocked before the first child. */
+/* SIGCHLD is waited for, from before the first child on. */
 static rung_status hold_signals(rung_error *error)
 {
     sigset_t children;

@@ -92,29 +92,25 @@ static rung_status make_arguments(arguments *list, const rung_options *options, 
 {
     char number[16];
     snprintf(number, sizeof number, "%u", level);
-    rung_status status = add(list, "rung", NULL, error);
-    if (status == RUNG_OK) {
-        status = add(list, "serve", NULL, error);
+    /* A slow or busy machine gives the same answers, only later: what is compared is not to be degraded. */
+    const char *const own[][2] = {{"rung", NULL},
+                                  {"serve", NULL},
+                                  {"--data-dir", cli_data_directory(options)},
+                                  {"--level", number},
+                                  {"--listen", "127.0.0.1:0"},
+                                  {"--log.level", "warn"},
+                                  {"--deadline", "60s"},
+                                  {"--limits.queue", "60s"}};
+    const char *const above[][2] = {
+        {"--upstream.addresses", upstream}, {"--upstream.deadline", "50s"}, {"--emulate-links", NULL}};
+    rung_status status = RUNG_OK;
+    for (size_t i = 0; status == RUNG_OK && i < sizeof own / sizeof own[0]; i++) {
+        status = add(list, own[i][0], own[i][1], error);
     }
-    if (status == RUNG_OK) {
-        status = forward_flags(list, options, error);
+    for (size_t i = 0; status == RUNG_OK && upstream != NULL && i < sizeof above / sizeof above[0]; i++) {
+        status = add(list, above[i][0], above[i][1], error);
     }
-    if (status == RUNG_OK) {
-        status = add(list, "--data-dir", cli_data_directory(options), error);
-    }
-    if (status == RUNG_OK) {
-        status = add(list, "--level", number, error);
-    }
-    if (status == RUNG_OK) {
-        status = add(list, "--listen", "127.0.0.1:0", error);
-    }
-    if (status == RUNG_OK) {
-        status = add(list, "--log.level", "warn", error);
-    }
-    if (status == RUNG_OK && upstream != NULL) {
-        status = add(list, "--upstream.addresses", upstream, error);
-    }
-    return status == RUNG_OK && upstream != NULL ? add(list, "--emulate-links", NULL, error) : status;
+    return status == RUNG_OK ? forward_flags(list, options, error) : status;
 }
 
 /* The child's part: becomes `rung serve`, and ends when the parent does. */
