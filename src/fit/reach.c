@@ -5,8 +5,8 @@
 #include "base/parallel.h"
 #include "cascade/ensemble.h"
 #include "cascade/offload.h"
+#include "fit/chunks.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +17,8 @@
 typedef struct level_run {
     rung_reach *reach;
     uint32_t level;
-    size_t *inputs; /* [total] that are going */
-    size_t total;
-    const rung_progress *progress;
-    pthread_mutex_t lock; /* of all below */
-    size_t next;
-    size_t done;
-    rung_status status;
-    rung_error error;
+    size_t *inputs; /* that are going */
+    rung_chunks chunks;
 } level_run;
 
 /* What a worker owns. */
@@ -207,22 +201,6 @@ static rung_status run_chunk(const level_run *shared, runner *self, size_t first
     return status == RUNG_OK ? RUNG_OK : rung_fail_in(error, "input %zu", shared->inputs[first + i - 1]);
 }
 
-/* Takes the next chunk; 0 when none is left or another worker failed. */
-static size_t take_chunk(level_run *shared, size_t *first, size_t finished)
-{
-    pthread_mutex_lock(&shared->lock);
-    shared->done += finished;
-    if (finished > 0) {
-        rung_progress_report(shared->progress, "requests that reach it", shared->done, shared->total);
-    }
-    size_t left = shared->status == RUNG_OK ? shared->total - shared->next : 0;
-    size_t count = left < CHUNK ? left : CHUNK;
-    *first = shared->next;
-    shared->next += count;
-    pthread_mutex_unlock(&shared->lock);
-    return count;
-}
-
 static void work(void *context, size_t index)
 {
     (void)index;
@@ -231,17 +209,10 @@ static void work(void *context, size_t index)
     runner self = {0};
     rung_status status = open_runner(shared, &self, &error);
     size_t first = 0;
-    for (size_t count = 0; status == RUNG_OK && (count = take_chunk(shared, &first, count)) > 0;) {
+    for (size_t count = 0; status == RUNG_OK && (count = rung_chunks_take(&shared->chunks, &first, count)) > 0;) {
         status = run_chunk(shared, &self, first, count, &error);
     }
-    if (status != RUNG_OK) {
-        pthread_mutex_lock(&shared->lock);
-        if (shared->status == RUNG_OK) {
-            shared->status = status;
-            shared->error = error;
-        }
-        pthread_mutex_unlock(&shared->lock);
-    }
+    rung_chunks_leave(&shared->chunks, status, &error);
     close_runner(&self);
 }
 
@@ -256,24 +227,21 @@ static void round_below(rung_reach *reach, uint32_t level)
 
 rung_status rung_reach_run(rung_reach *reach, uint32_t level, const rung_progress *progress, rung_error *error)
 {
-    level_run shared = {.reach = reach, .level = level, .progress = progress, .status = RUNG_OK};
+    level_run shared = {.reach = reach, .level = level};
+    size_t total = 0;
     shared.inputs = rung_alloc(reach->count, sizeof *shared.inputs, "requests", error);
     if (shared.inputs == NULL) {
         return RUNG_NO_MEMORY;
     }
     for (size_t i = 0; i < reach->count; i++) {
-        shared.inputs[shared.total] = i;
-        shared.total += reach->trails[i].going;
+        shared.inputs[total] = i;
+        total += reach->trails[i].going;
     }
     round_below(reach, level);
-    pthread_mutex_init(&shared.lock, NULL);
+    rung_chunks_init(&shared.chunks, total, CHUNK, progress, "requests that reach it");
     rung_parallel(reach->cascade->threads, work, &shared);
-    pthread_mutex_destroy(&shared.lock);
     free(shared.inputs);
-    if (shared.status != RUNG_OK && error != NULL) {
-        *error = shared.error;
-    }
-    return shared.status;
+    return rung_chunks_end(&shared.chunks, error);
 }
 
 void rung_reach_pool(const rung_reach *reach, const rung_policy *policy, uint32_t level, size_t input, double *pooled)

@@ -3,9 +3,9 @@
 
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "fit/chunks.h"
 #include "run/batch_run.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #define CHUNK 16 /* inputs that a worker takes at a time */
@@ -15,15 +15,9 @@ typedef struct recording {
     const rung_cascade *cascade;
     uint32_t level;
     const rung_input *inputs;
-    size_t count;
-    const rung_progress *progress;
-    float *logits;        /* NULL: not wanted */
-    float *states;        /* NULL: not wanted */
-    pthread_mutex_t lock; /* of all below */
-    size_t next;
-    size_t done;
-    rung_status status;
-    rung_error error;
+    float *logits; /* NULL: not wanted */
+    float *states; /* NULL: not wanted */
+    rung_chunks chunks;
 } recording;
 
 /* What a worker owns. */
@@ -118,23 +112,6 @@ static rung_status record_chunk(const recording *shared, recorder *self, size_t 
     return RUNG_OK;
 }
 
-/* Takes the next chunk; 0 when none is left or another worker failed. */
-static size_t take_chunk(recording *shared, size_t *first, size_t finished)
-{
-    pthread_mutex_lock(&shared->lock);
-    shared->done += finished;
-    if (finished > 0) {
-        rung_progress_report(shared->progress, shared->cascade->level[shared->level - 1].name, shared->done,
-                             shared->count);
-    }
-    size_t left = shared->status == RUNG_OK ? shared->count - shared->next : 0;
-    size_t count = left < CHUNK ? left : CHUNK;
-    *first = shared->next;
-    shared->next += count;
-    pthread_mutex_unlock(&shared->lock);
-    return count;
-}
-
 static void work(void *context, size_t index)
 {
     (void)index;
@@ -143,38 +120,20 @@ static void work(void *context, size_t index)
     recorder self = {0};
     rung_status status = open_recorder(shared, &self, &error);
     size_t first = 0;
-    for (size_t count = 0; status == RUNG_OK && (count = take_chunk(shared, &first, count)) > 0;) {
+    for (size_t count = 0; status == RUNG_OK && (count = rung_chunks_take(&shared->chunks, &first, count)) > 0;) {
         status = record_chunk(shared, &self, first, count, &error);
     }
-    if (status != RUNG_OK) {
-        pthread_mutex_lock(&shared->lock);
-        if (shared->status == RUNG_OK) {
-            shared->status = status;
-            shared->error = error;
-        }
-        pthread_mutex_unlock(&shared->lock);
-    }
+    rung_chunks_leave(&shared->chunks, status, &error);
     close_recorder(&self);
 }
 
 rung_status rung_fit_record_states(const rung_cascade *cascade, uint32_t level, const rung_input *inputs, size_t count,
                                    const rung_progress *progress, float *logits, float *states, rung_error *error)
 {
-    recording shared = {.cascade = cascade,
-                        .level = level,
-                        .inputs = inputs,
-                        .count = count,
-                        .progress = progress,
-                        .logits = logits,
-                        .states = states,
-                        .status = RUNG_OK};
-    pthread_mutex_init(&shared.lock, NULL);
+    recording shared = {.cascade = cascade, .level = level, .inputs = inputs, .logits = logits, .states = states};
+    rung_chunks_init(&shared.chunks, count, CHUNK, progress, cascade->level[level - 1].name);
     rung_parallel(cascade->threads, work, &shared);
-    pthread_mutex_destroy(&shared.lock);
-    if (shared.status != RUNG_OK && error != NULL) {
-        *error = shared.error;
-    }
-    return shared.status;
+    return rung_chunks_end(&shared.chunks, error);
 }
 
 rung_status rung_fit_record(const rung_cascade *cascade, uint32_t level, const rung_input *inputs, size_t count,
