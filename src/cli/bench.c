@@ -1,6 +1,7 @@
 /* bench.c: `rung bench`: the encoder against the peak that the same kernels reach on registers alone, measured in turn in the same run. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/parallel.h"
 #include "base/prng.h"
 #include "cli/cli.h"
@@ -128,28 +129,16 @@ static void work(void *context, size_t worker)
     free(types);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(const double *sorted, size_t count, double q)
-{
-    return sorted[(size_t)(q * (double)(count - 1) + 0.5)];
-}
-
 static void print_result(bench_run *bench, bool json)
 {
-    qsort(bench->run_s, bench->repeats, sizeof *bench->run_s, compare_doubles);
-    qsort(bench->peak_ops, bench->repeats, sizeof *bench->peak_ops, compare_doubles);
-    double median_s = quantile(bench->run_s, bench->repeats, 0.5);
+    rung_sort(bench->run_s, bench->repeats);
+    rung_sort(bench->peak_ops, bench->repeats);
+    double median_s = rung_quantile(bench->run_s, bench->repeats, 0.5);
     double gops = operations(&bench->model->config, bench->tokens, bench->texts * bench->threads) / median_s / 1e9;
-    double peak_gops = quantile(bench->peak_ops, bench->repeats, 0.9) / 1e9;
+    double peak_gops = rung_quantile(bench->peak_ops, bench->repeats, 0.9) / 1e9;
     const char *precision = rung_precision_name(bench->model->precision);
-    double low_ms = quantile(bench->run_s, bench->repeats, 0.1) * 1e3;
-    double high_ms = quantile(bench->run_s, bench->repeats, 0.9) * 1e3;
+    double low_ms = rung_quantile(bench->run_s, bench->repeats, 0.1) * 1e3;
+    double high_ms = rung_quantile(bench->run_s, bench->repeats, 0.9) * 1e3;
     if (json) {
         rung_buffer name = {0};
         rung_message_string(&name, bench->name, strlen(bench->name));

@@ -2,6 +2,7 @@
 #include "cli/demo_report.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "cascade/confidence.h"
 #include "cli/answer_text.h"
 
@@ -9,13 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* The nearest-rank quantile of sorted values. */
 static double quantile(const double *sorted, size_t count, double q)
@@ -30,7 +24,7 @@ static void latency_figures(double *latency_ms, size_t count, demo_figures *figu
     for (size_t i = 0; i < count; i++) {
         sum += latency_ms[i];
     }
-    qsort(latency_ms, count, sizeof *latency_ms, compare_doubles);
+    rung_sort(latency_ms, count);
     figures->mean_ms = sum / (double)count;
     figures->p50_ms = quantile(latency_ms, count, 0.5);
     figures->p95_ms = quantile(latency_ms, count, 0.95);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/prng.h"
 #include "cascade/confidence.h"
 #include "fit/record.h"
@@ -40,18 +41,6 @@ void rung_profile_deinit(rung_profile *profile)
         free(profile->levels[l].exits);
     }
     *profile = (rung_profile){0};
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(const double *sorted, size_t count, double q)
-{
-    return sorted[(size_t)(q * (double)(count - 1) + 0.5)];
 }
 
 static void choose_lengths(const rung_model *model, rung_profile_level *out)
@@ -161,10 +150,10 @@ static rung_status summarise(bench *with, rung_profile_level *level, rung_error 
                 /* A clock that stands still between two readings may not give 0 ms. */
                 with->sorted[r] = fmax(with->samples[r * stride + l * level->num_exits + e] * 1e3, 1e-6);
             }
-            qsort(with->sorted, with->repeats, sizeof *with->sorted, compare_doubles);
-            level->exits[e].times[l] = (rung_profile_time){.median_ms = quantile(with->sorted, with->repeats, 0.5),
-                                                           .p10_ms = quantile(with->sorted, with->repeats, 0.1),
-                                                           .p90_ms = quantile(with->sorted, with->repeats, 0.9)};
+            rung_sort(with->sorted, with->repeats);
+            level->exits[e].times[l] = (rung_profile_time){.median_ms = rung_quantile(with->sorted, with->repeats, 0.5),
+                                                           .p10_ms = rung_quantile(with->sorted, with->repeats, 0.1),
+                                                           .p90_ms = rung_quantile(with->sorted, with->repeats, 0.9)};
             tokens[l] = (double)level->lengths[l];
             ms[l] = level->exits[e].times[l].median_ms;
         }
@@ -192,8 +181,8 @@ static rung_status measure_tokenizer(bench *with, rung_profile_level *level, run
     }
     rung_encoding_deinit(&encoding);
     if (status == RUNG_OK) {
-        qsort(with->sorted, with->repeats, sizeof *with->sorted, compare_doubles);
-        level->tokenize_ms = quantile(with->sorted, with->repeats, 0.5);
+        rung_sort(with->sorted, with->repeats);
+        level->tokenize_ms = rung_quantile(with->sorted, with->repeats, 0.5);
     }
     return status;
 }
@@ -226,8 +215,8 @@ static rung_status measure_load(const rung_cascade *cascade, const rung_model *l
         rung_model_close(model);
     }
     if (status == RUNG_OK) {
-        qsort(load_ms, count, sizeof *load_ms, compare_doubles);
-        level->load_ms = quantile(load_ms, count, 0.5);
+        rung_sort(load_ms, count);
+        level->load_ms = rung_quantile(load_ms, count, 0.5);
     }
     return status;
 }

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "net/circuit.h"
 #include "net/transfers.h"
 #include "net/upstream_options.h"
@@ -283,13 +284,6 @@ static void free_call(rung_call *call)
     free(call);
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double *left = a;
-    const double *right = b;
-    return *left < *right ? -1 : *left > *right;
-}
-
 static void note_reply(rung_upstream *upstream, double elapsed_s)
 {
     double sorted[NUM_REPLIES];
@@ -298,7 +292,7 @@ static void note_reply(rung_upstream *upstream, double elapsed_s)
     upstream->num_replies += upstream->num_replies < NUM_REPLIES ? 1 : 0;
     size_t count = upstream->num_replies;
     memcpy(sorted, upstream->replies_s, count * sizeof sorted[0]);
-    qsort(sorted, count, sizeof sorted[0], by_size);
+    rung_sort(sorted, count);
     upstream->health.p50_s = sorted[(count - 1) / 2];
     upstream->health.p99_s = sorted[(99 * count + 99) / 100 - 1];
 }
