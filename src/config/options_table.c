@@ -123,6 +123,11 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     [RUNG_OPTION_THREADS] = {"threads", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, RUNS, .min = 0, .max = 256,
                              .value_name = "N", .default_text = "0",
                              .help = "threads that compute; 0: as many as there are processors"},
+    [RUNG_OPTION_THREADS_PER_TEXT] =
+        {"threads_per_text", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, CLASSIFY | DEMO | BENCH | SHOW | SERVE,
+         .min = 0, .max = 256, .value_name = "N", .default_text = "0",
+         .help = "threads that may share the layers of one text; 0: those that have no text of their own, which a node "
+                 "and rung bench take as 1"},
     [RUNG_OPTION_ISA] =
         {"isa", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_RUN, RUNS, .value_name = "NAME",
          .help = "kernels to use (ref, avx2, avx512vnni, ...); otherwise RUNG_ISA, otherwise the best here"},

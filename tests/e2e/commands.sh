@@ -82,6 +82,15 @@ same_bits_for_threads_and_kernels() {
                 problem "$precision: answers differ with: $options"
             fi
         done
+        for options in "--threads 3" "--threads 4 --threads_per_text 2" "--threads 2 --threads_per_text 1"; do
+            # One text: threads share its layers.
+            # shellcheck disable=SC2086
+            run classify -m "$model" --json --precision "$precision" $options < <(head -1 "$work/jsonl")
+            expect_status 0
+            if ! answers "$out" | cmp - <(head -1 "$work/reference"); then
+                problem "$precision: one text differs with: $options"
+            fi
+        done
     done
 }
 while IFS= read -r line; do
