@@ -241,7 +241,9 @@ static void attend(const rung_batch *batch, size_t sequence, size_t head, size_t
     size_t first = batch->starts[sequence];
     size_t column = head * config->head_size;
     const float *qkv = batch->qkv + first * 3 * hidden + column;
-    batch->kernels->attention(&(rung_attention){
+    void (*attention)(const rung_attention *) =
+        is_int8(batch) ? batch->kernels->attention_s8 : batch->kernels->attention;
+    attention(&(rung_attention){
         .seq_len = batch->starts[sequence + 1] - first,
         .num_heads = num_heads,
         .head_size = config->head_size,
