@@ -18,19 +18,25 @@ typedef struct bench_spread {
 /* Sorts the values; count >= 1. */
 bench_spread bench_spread_of(double *values, size_t count);
 
+/* Of the slowest thread. */
+typedef struct bench_time {
+    double wall_s;
+    double cpu_s; /* processor time: what other programs took of the machine is not in it */
+} bench_time;
+
 /* Threads that do the same thing at the same time. */
 typedef struct bench_crew {
     rung_thread_pool *pool;
     size_t threads;
     pthread_barrier_t barrier;
-    double *seconds; /* [threads] that each took */
+    bench_time *times; /* [threads] that each took */
 } bench_crew;
 
 /* RUNG_IO when the system gives fewer threads. Release with bench_crew_close. */
 rung_status bench_crew_open(size_t threads, bench_crew *crew, rung_error *error) RUNG_WARN_UNUSED;
 void bench_crew_close(bench_crew *crew);
-/* Calls work(context, thread) on every thread, started together. Returns the seconds of the slowest. */
-double bench_crew_run(bench_crew *crew, void (*work)(void *context, size_t thread), void *context);
+/* Calls work(context, thread) on every thread, started together. */
+bench_time bench_crew_run(bench_crew *crew, void (*work)(void *context, size_t thread), void *context);
 
 /* A sample of what the kernels reach on registers alone, all threads together, in operations a second. A few milliseconds. */
 typedef struct bench_peak {
@@ -63,9 +69,10 @@ typedef struct bench_row {
 } bench_row;
 
 typedef struct bench_result {
-    bench_spread run_s; /* what the slowest thread took */
-    bench_spread peak;  /* operations a second of all threads together, between the runs */
-    double operations;  /* of all threads in a run */
+    bench_spread run_s;
+    double cpu_s;      /* median */
+    bench_spread peak; /* operations a second of all threads together, between the runs */
+    double operations; /* of all threads in a run */
     bool has_parts;
     double part_s[RUNG_ENCODER_PARTS];   /* median of one thread's batch */
     double part_ops[RUNG_ENCODER_PARTS]; /* 0: nothing that counts */

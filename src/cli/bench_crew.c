@@ -22,8 +22,8 @@ bench_spread bench_spread_of(double *values, size_t count)
 rung_status bench_crew_open(size_t threads, bench_crew *crew, rung_error *error)
 {
     bench_crew made = {.threads = threads};
-    made.seconds = rung_alloc(threads, sizeof *made.seconds, "threads", error);
-    rung_status status = made.seconds == NULL ? RUNG_NO_MEMORY : rung_thread_pool_create(threads, &made.pool, error);
+    made.times = rung_alloc(threads, sizeof *made.times, "threads", error);
+    rung_status status = made.times == NULL ? RUNG_NO_MEMORY : rung_thread_pool_create(threads, &made.pool, error);
     if (status == RUNG_OK && rung_thread_pool_threads(made.pool) < threads) {
         status = rung_fail(error, RUNG_IO, "the system gives %zu of %zu threads; ask for fewer with --threads",
                            rung_thread_pool_threads(made.pool), threads);
@@ -33,7 +33,7 @@ rung_status bench_crew_open(size_t threads, bench_crew *crew, rung_error *error)
     }
     if (status != RUNG_OK) {
         rung_thread_pool_free(made.pool);
-        free(made.seconds);
+        free(made.times);
         return status;
     }
     *crew = made;
@@ -45,7 +45,7 @@ void bench_crew_close(bench_crew *crew)
     if (crew->threads > 0) {
         pthread_barrier_destroy(&crew->barrier);
         rung_thread_pool_free(crew->pool);
-        free(crew->seconds);
+        free(crew->times);
     }
     *crew = (bench_crew){0};
 }
@@ -63,19 +63,21 @@ static void run_member(void *context, size_t task, size_t thread)
     const crew_run *run = context;
     pthread_barrier_wait(&run->crew->barrier);
     double started_s = rung_clock_s();
+    double cpu_s = rung_thread_cpu_s();
     run->work(run->context, thread);
-    run->crew->seconds[thread] = rung_clock_s() - started_s;
+    run->crew->times[thread] = (bench_time){.wall_s = rung_clock_s() - started_s, .cpu_s = rung_thread_cpu_s() - cpu_s};
 }
 
-double bench_crew_run(bench_crew *crew, void (*work)(void *context, size_t thread), void *context)
+bench_time bench_crew_run(bench_crew *crew, void (*work)(void *context, size_t thread), void *context)
 {
     crew_run run = {.crew = crew, .work = work, .context = context};
     rung_thread_pool_run(crew->pool, run_member, &run, crew->threads);
-    double slowest_s = 0;
+    bench_time slowest = {0};
     for (size_t i = 0; i < crew->threads; i++) {
-        slowest_s = fmax(slowest_s, crew->seconds[i]);
+        slowest.wall_s = fmax(slowest.wall_s, crew->times[i].wall_s);
+        slowest.cpu_s = fmax(slowest.cpu_s, crew->times[i].cpu_s);
     }
-    return slowest_s;
+    return slowest;
 }
 
 static double run_peak(const bench_peak *peak, size_t rounds)
@@ -108,7 +110,7 @@ double bench_peak_sample(const bench_peak *peak, bench_crew *crew)
     bench_crew_run(crew, run_sample, &copy);
     double per_s = 0;
     for (size_t i = 0; i < crew->threads; i++) {
-        per_s += peak->operations / crew->seconds[i];
+        per_s += peak->operations / crew->times[i].wall_s;
     }
     return per_s;
 }

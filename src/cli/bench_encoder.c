@@ -52,6 +52,7 @@ typedef struct encoder_bench {
     int32_t *ids;        /* [tokens] any: time does not depend on them */
     uint8_t *types;      /* [tokens] */
     double *run_s;       /* [repeats] */
+    double *cpu_s;       /* [repeats] */
     double *peaks;       /* [repeats] */
 } encoder_bench;
 
@@ -66,14 +67,15 @@ static void run_batch(void *context, size_t thread)
     bench_run_layers(batch);
 }
 
-static double run_once(encoder_bench *bench)
+static bench_time run_once(encoder_bench *bench)
 {
     if (!bench->row->split) {
         return bench_crew_run(&bench->crew, run_batch, bench);
     }
     double started_s = rung_clock_s();
+    double cpu_s = rung_thread_cpu_s();
     run_batch(bench, 0);
-    return rung_clock_s() - started_s;
+    return (bench_time){.wall_s = rung_clock_s() - started_s, .cpu_s = rung_thread_cpu_s() - cpu_s};
 }
 
 /* Times the parts of one batch. */
@@ -135,10 +137,13 @@ static rung_status measure(encoder_bench *bench, bool with_parts, bench_result *
         run_once(bench);
     }
     for (size_t i = 0; i < row->repeats; i++) {
-        bench->run_s[i] = run_once(bench);
+        bench_time time = run_once(bench);
+        bench->run_s[i] = time.wall_s;
+        bench->cpu_s[i] = time.cpu_s;
         bench->peaks[i] = bench_peak_sample(&peak, &bench->crew);
     }
     *result = (bench_result){.run_s = bench_spread_of(bench->run_s, row->repeats),
+                             .cpu_s = bench_spread_of(bench->cpu_s, row->repeats).median,
                              .peak = bench_spread_of(bench->peaks, row->repeats)};
     for (size_t i = 0; i < row->batch; i++) {
         result->operations += bench_operations(&row->model->config, row->tokens, result->part_ops);
@@ -153,11 +158,12 @@ static rung_status prepare(encoder_bench *bench, rung_error *error)
     bench->ids = rung_alloc(row->tokens, sizeof *bench->ids, "tokens", error);
     bench->types = rung_alloc(row->tokens, sizeof *bench->types, "tokens", error);
     bench->run_s = rung_alloc(row->repeats, sizeof *bench->run_s, "measurements", error);
+    bench->cpu_s = rung_alloc(row->repeats, sizeof *bench->cpu_s, "measurements", error);
     bench->peaks = rung_alloc(row->repeats, sizeof *bench->peaks, "measurements", error);
     size_t wanted = row->split ? 1 : row->threads;
     bench->batches = rung_alloc(wanted, sizeof *bench->batches, "batches", error);
-    if (bench->ids == NULL || bench->types == NULL || bench->run_s == NULL || bench->peaks == NULL ||
-        bench->batches == NULL) {
+    if (bench->ids == NULL || bench->types == NULL || bench->run_s == NULL || bench->cpu_s == NULL ||
+        bench->peaks == NULL || bench->batches == NULL) {
         return RUNG_NO_MEMORY;
     }
     rung_prng prng = {1};
@@ -190,6 +196,7 @@ rung_status bench_encoder(const bench_row *row, bool with_parts, bench_result *r
     free(bench.ids);
     free(bench.types);
     free(bench.run_s);
+    free(bench.cpu_s);
     free(bench.peaks);
     return status;
 }

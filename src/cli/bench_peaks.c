@@ -107,13 +107,13 @@ static void copy_part(void *context, size_t thread)
 static double sample_read(void *context, bench_crew *crew)
 {
     const memory_run *run = context;
-    return (double)(run->count * sizeof *run->words) / bench_crew_run(crew, read_part, context);
+    return (double)(run->count * sizeof *run->words) / bench_crew_run(crew, read_part, context).wall_s;
 }
 
 static double sample_copy(void *context, bench_crew *crew)
 {
     const memory_run *run = context;
-    return (double)(run->count * sizeof *run->words) / bench_crew_run(crew, copy_part, context);
+    return (double)(run->count * sizeof *run->words) / bench_crew_run(crew, copy_part, context).wall_s;
 }
 
 static size_t memory_bytes(void)

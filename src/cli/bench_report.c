@@ -47,7 +47,7 @@ static void json_row(rung_buffer *out, const bench_row *row, const bench_result 
     bench_row_json(out, row);
     rung_buffer_format(out, ",\"median_ms\":%.4g,\"p10_ms\":%.4g,\"p90_ms\":%.4g,\"gops\":%.4g,\"peak_gops\":%.4g",
                        result->run_s.median * 1e3, result->run_s.low * 1e3, result->run_s.high * 1e3, gops, peak_gops);
-    rung_buffer_format(out, ",\"share\":%.3f", gops / peak_gops);
+    rung_buffer_format(out, ",\"share\":%.3f,\"cpu_ms\":%.4g", gops / peak_gops, result->cpu_s * 1e3);
     for (size_t i = 0; result->has_parts && i < RUNG_ENCODER_PARTS; i++) {
         rung_buffer_format(out, "%s\"%s_ms\":%.4g", i == 0 ? ",\"parts\":{" : ",", part_names[i],
                            result->part_s[i] * 1e3);
@@ -79,8 +79,9 @@ static void text_row(rung_buffer *out, const bench_row *row, const bench_result 
     double gops = result->operations / result->run_s.median / 1e9;
     double peak_gops = result->peak.high / 1e9;
     bench_row_text(out, row);
-    rung_buffer_format(out, "  batch   %8.2f ms median (10 %%: %.2f, 90 %%: %.2f)\n", result->run_s.median * 1e3,
-                       result->run_s.low * 1e3, result->run_s.high * 1e3);
+    rung_buffer_format(out, "  batch   %8.2f ms median (10 %%: %.2f, 90 %%: %.2f), %.2f ms of processor time\n",
+                       result->run_s.median * 1e3, result->run_s.low * 1e3, result->run_s.high * 1e3,
+                       result->cpu_s * 1e3);
     rung_buffer_format(out,
                        "  work    %8.1f GOP/s\n  peak    %8.1f GOP/s (registers only, same run)\n"
                        "  share   %8.1f %%\n",

@@ -75,7 +75,7 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                           .default_text = "false", .help = "JSON lines: in and out for classify, out for the others"},
     [RUNG_OPTION_DATA] = {"data", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, FIT | DEMO | PROFILE | BENCH,
                           .value_name = "FILE",
-                          .help = "texts as JSON lines, plain or .zst; labelled, but for bench and fit --labels none"},
+                          .help = "texts as JSON lines, plain or .zst; with labels, but for bench"},
     [RUNG_OPTION_DATA_DIR] =
         {"data-dir", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_GENERAL, CASCADE, .value_name = "DIR",
          .help = "where the default cascade lies; otherwise RUNG_DATA, otherwise where it was installed"},
