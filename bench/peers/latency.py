@@ -5,50 +5,19 @@ does to one engine it does to its neighbour. A number of a round is the median o
 what is left where other processes take the processors from time to time.
 """
 
-import json
-import os
-import pathlib
-import subprocess
-import sys
+import random
 import time
 
+from process import EngineFailed, PeerProcess, has_option, run_json
+
 SETTLE_S = 0.03  # threads that spin after their last run have gone to sleep
-WORKER = pathlib.Path(__file__).with_name("worker.py")
 
 
-class EngineFailed(Exception):
-    """An engine cannot run or has stopped; the text says why."""
-
-
-class Peer:
+class Peer(PeerProcess):
     """A peer in its own process, pinned to `cores`."""
 
     def __init__(self, kind, directory, cores):
-        self.kind = kind
-        self.process = subprocess.Popen(
-            [sys.executable, str(WORKER), kind, str(directory), str(len(cores))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
-        )
-        self.read()
-
-    def read(self):
-        line = self.process.stdout.readline()
-        answer = json.loads(line) if line else {"error": "the process ended"}
-        if "error" in answer:
-            self.close()
-            raise EngineFailed(answer["error"].splitlines()[0])
-        return answer
-
-    def ask(self, question):
-        try:
-            print(json.dumps(question), file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # read() says that it ended
-        return self.read()
+        super().__init__("worker.py", [kind, directory, len(cores)], cores)
 
     def prepare(self, ids):
         return self.ask({"prepare": ids})
@@ -57,39 +26,22 @@ class Peer:
         """median and 10 % of the times, in ms"""
         return quantiles(self.ask({"burst": runs})["ms"])[:2]
 
-    def close(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait()
-
 
 class Rung:
     """`rung bench` as a user runs it: it loads, warms up and times inside; only its own times count."""
 
     def __init__(self, program, precision, directory, cores):
-        self.kind = "rung-" + precision
         model = directory / ("rung.safetensors" if precision == "int8" else "hf")
         self.command = [program, "bench", "-m", str(model), "--precision", precision, "--json"]
         self.cores = cores
-        threads = str(len(cores))
-        usage = subprocess.run([program, "bench", "--help"], capture_output=True, text=True).stdout
-        if "--split" in usage:
-            self.command += ["--threads", "1", "--split", threads]
-        elif len(cores) == 1:
-            self.command += ["--threads", "1"]
-        else:
-            raise EngineFailed("this rung runs one text on one thread")
+        self.command += ["--threads", str(len(cores))]
+        if len(cores) > 1:
+            if not has_option(program, "bench", "--split"):
+                raise EngineFailed("this rung runs one text on one thread")
+            self.command.append("--split")
 
     def bench(self, runs):
-        done = subprocess.run(
-            self.command + ["--tokens", str(self.tokens), "--repeats", str(runs)],
-            capture_output=True,
-            text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
-        )
-        if done.returncode != 0:
-            raise EngineFailed(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}")
-        return json.loads(done.stdout.splitlines()[-1])
+        return run_json([*self.command, "--tokens", str(self.tokens), "--repeats", str(runs)], self.cores)
 
     def prepare(self, ids):
         self.tokens = len(ids)
@@ -181,8 +133,6 @@ def rows_of(key, times, runs, logits, engines):
 
 def measure(key, kinds, options, directory, cores, token_counts, vocab_size, report):
     """All token counts of one shape and thread count; report(rows) after each."""
-    import random
-
     engines, failed = open_engines(kinds, options.rung, directory, cores)
     generator = random.Random(1)
     try:

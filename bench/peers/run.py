@@ -25,6 +25,7 @@ QUICK = {
     "rounds": 5,
     "burst_s": 0.2,
     "texts": 120,
+    "passes": 3,
 }
 FULL = {
     "shapes": ["bert-base", "minilm-l6", "minilm-l12", "bert-large", "bertweet"],
@@ -33,6 +34,7 @@ FULL = {
     "rounds": 9,
     "burst_s": 0.5,
     "texts": 400,
+    "passes": 5,
 }
 
 
@@ -55,6 +57,7 @@ def parse():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--burst-s", type=float, help="length of an engine's burst in a round")
     parser.add_argument("--texts", type=int, help="texts of the mixed lengths")
+    parser.add_argument("--passes", type=int, help="timed passes over them")
     parser.add_argument("--model", type=pathlib.Path, default=TREE / "../shared/models/minilm-l6", help="a trained BERT classifier, for --what texts")
     parser.add_argument("--data", type=pathlib.Path, default=TREE / "../shared/data/imdb/test.jsonl.zst", help="its texts: JSON lines, .zst or not")
     parser.add_argument("--rung", default=str(TREE / "build/src/cli/rung"), help="the program (default build/src/cli/rung)")
