@@ -54,7 +54,7 @@ def commit():
     return git("rev-parse", "--short=12", "HEAD") + (" with changes" if changed else "")
 
 
-def describe(cores):
+def describe(cores, rung):
     name, flags = cpu_info()
     versions = {}
     for package in PACKAGES:
@@ -69,6 +69,7 @@ def describe(cores):
         "kernel": platform.release(),
         "python": platform.python_version(),
         "commit": commit(),
+        "rung": str(rung),
         "versions": versions,
         "load_average": os.getloadavg()[0],
     }

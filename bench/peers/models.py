@@ -9,9 +9,12 @@
 A file is made beside its place and renamed, so that a run that was cut leaves nothing half made.
 """
 
+import contextlib
 import os
 import pathlib
 import subprocess
+import sys
+import warnings
 
 from machine import has_vnni
 
@@ -130,6 +133,22 @@ def text_rows(source, texts):
     return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
 
 
+@contextlib.contextmanager
+def quiet_stdout():
+    """Tools that print how far they are do it on stderr: stdout is the table's."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def make(directory, source, shape, calibration, rung):
     """Everything from `source`; returns {name: reason} of what could not be made."""
     directory = pathlib.Path(directory)
@@ -142,8 +161,10 @@ def make(directory, source, shape, calibration, rung):
     failed = {}
     for name, step in steps.items():
         try:
-            target(directory / name, step)
+            with quiet_stdout():
+                target(directory / name, step)
         except Exception as error:  # any peer's own exception: the others still run
             failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    pack_for_rung(rung, source, directory / "rung.safetensors")
+    with quiet_stdout():
+        pack_for_rung(rung, source, directory / "rung.safetensors")
     return failed

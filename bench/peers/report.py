@@ -15,7 +15,7 @@ def machine_lines(machine):
     return [
         f"{machine['cpu']}, flags {' '.join(machine['flags']) or 'none of note'}, pinned to processors "
         f"{', '.join(map(str, machine['cores']))}; load average at the start {machine['load_average']:.1f}.",
-        f"rung {machine['commit']}; Python {machine['python']}, {versions}.",
+        f"rung {machine['commit']} ({machine['rung']}); Python {machine['python']}, {versions}.",
     ]
 
 

@@ -97,12 +97,13 @@ class Output:
         self.path, self.machine, self.rows = path, machine, []
         if path is not None and path.exists():
             kept = [json.loads(line) for line in path.read_text().splitlines()]
-            self.rows = [row for row in kept if row["commit"] == machine["commit"] and "failed" not in row]
+            self.rows = [row for row in kept if row["commit"] == machine["commit"] and row["rung"] == machine["rung"]]
 
     def done(self, key, engines):
-        """Whether the file has every engine of this key; one that failed is tried again."""
-        found = {row["engine"] for row in self.rows if key.items() <= row.items()}
-        return set(engines) <= found
+        """Whether the file has every engine of this key, but for those that this machine cannot run; one that failed is tried again."""
+        found = {row["engine"] for row in self.rows if key.items() <= row.items() and "failed" not in row}
+        never = {row["engine"] for row in self.rows if row.get("failed", "").startswith("Unavailable")}
+        return set(engines) <= found | never
 
     def add(self, rows, line):
         self.rows += rows
@@ -111,7 +112,7 @@ class Output:
         if self.path is not None:
             with self.path.open("a") as file:
                 for row in rows:
-                    row = {**row, "commit": self.machine["commit"], "cpu": self.machine["cpu"], "time": round(time.time())}
+                    row = {**row, "commit": self.machine["commit"], "rung": self.machine["rung"], "cpu": self.machine["cpu"], "time": round(time.time())}
                     file.write(json.dumps(row) + "\n")
 
 
@@ -122,11 +123,9 @@ def run_latency(options, cores, output):
     import shapes
 
     print("\n".join(["", *report.LATENCY_HEAD]), flush=True)
-    rows = []
 
-    def add(new):
-        rows.extend(new)
-        output.add(new, report.latency_line)
+    def add(rows):
+        output.add(rows, report.latency_line)
 
     for name in options.shapes:
         shape = shapes.SHAPES[name]
@@ -144,7 +143,7 @@ def run_latency(options, cores, output):
             lengths = [n for n in lengths if not output.done({**key, "tokens": n}, options.engines)]
             if lengths:
                 latency.measure(key, options.engines, options, directory, cores[:threads], lengths, shape.vocab_size, add)
-    print("\n".join(["", *report.compact(rows)]), flush=True)
+    print("\n".join(["", *report.compact([row for row in output.rows if row["what"] == "latency"])]), flush=True)
 
 
 def main():
@@ -158,7 +157,7 @@ def main():
     cores = options.cores or machine.whole_cores()
     if max(options.threads) > len(cores):
         sys.exit(f"--threads {max(options.threads)}: {len(cores)} cores are there: say others with --threads or --cores")
-    description = machine.describe(cores[: max(options.threads)])
+    description = machine.describe(cores[: max(options.threads)], options.rung)
     output = Output(options.json, description)
     print("\n".join(report.machine_lines(description)), flush=True)
     if "latency" in options.what:
