@@ -25,6 +25,8 @@ class Fake:
         if self.log is not None:
             self.log.append(self.name)
         median = next(self.times)
+        if median is None:
+            raise EngineFailed("gone")
         return median, median / 2
 
     def close(self):
@@ -43,13 +45,13 @@ class Rounds(unittest.TestCase):
     def test_the_order_turns(self):
         log = []
         engines = {name: Fake([1, 1, 1], log, name) for name in "abc"}
-        latency.rounds(engines, dict.fromkeys("abc", 1), 3)
+        latency.rounds(engines, {}, dict.fromkeys("abc", 1), 3)
         self.assertEqual("".join(log), "abcbcacab")
 
     def test_ratios_are_taken_within_a_round(self):
         """Both engines are four times slower in one round; the ratio is 2 in each."""
         engines = {"rung-int8": Fake([1, 4, 1]), "openvino-int8": Fake([2, 8, 2])}
-        times = latency.rounds(engines, dict.fromkeys(engines, 5), 3)
+        times = latency.rounds(engines, {}, dict.fromkeys(engines, 5), 3)
         own, peer = latency.rows_of({"tokens": 8}, times, dict.fromkeys(engines, 5), {"rung-int8": None, "openvino-int8": [1.0]}, engines)
         self.assertEqual(peer["over_rung-int8"], [2, 2, 2])
         self.assertEqual((peer["ms"], peer["least_ms"], peer["tokens"]), (2, 1, 8))
@@ -61,6 +63,13 @@ class Rounds(unittest.TestCase):
         runs, _ = latency.prepare(engines, failed, [1, 2], burst_s=0.1)
         self.assertEqual((list(engines), failed, runs), (["good"], {"bad": "no kernel"}, {"good": 10}))
         self.assertTrue(bad.closed)
+
+    def test_an_engine_that_stops_leaves_the_others(self):
+        stopping = Fake([1, None])
+        engines, failed = {"good": Fake([1, 2, 3]), "stopping": stopping}, {}
+        times = latency.rounds(engines, failed, dict.fromkeys(engines, 1), 3)
+        self.assertEqual(([median for median, _ in times["good"]], list(times), failed), ([1, 2, 3], ["good"], {"stopping": "gone"}))
+        self.assertTrue(stopping.closed)
 
     def test_lines_of_the_table(self):
         row = {"shape": "s", "threads": 1, "tokens": 16, "engine": "e", "ms": 2, "p10_ms": 1, "p90_ms": 3, "least_ms": 1}

@@ -10,6 +10,8 @@ import time
 
 from process import EngineFailed, PeerProcess, has_option, run_json
 
+SLOW_RUN_S = 0.5  # one run of such an engine is a burst
+MOST_RUNS = 100
 SETTLE_S = 0.03  # threads that spin after their last run have gone to sleep
 
 
@@ -45,13 +47,15 @@ class Rung:
 
     def prepare(self, ids):
         self.tokens = len(ids)
+        self.peaks, self.shares = [], []
         row = self.bench(2)
-        return {"run_s": row["median_ms"] / 1e3, "isa": row["isa"]}
+        self.isa = row["isa"]
+        return {"run_s": row["median_ms"] / 1e3}
 
     def burst(self, runs):
         row = self.bench(runs)
-        self.peak_gops = row["peak_gops"]
-        self.share = row["share"]
+        self.peaks.append(row["peak_gops"])
+        self.shares.append(row["share"])
         return row["median_ms"], row["p10_ms"]
 
     def close(self):
@@ -91,7 +95,8 @@ def prepare(engines, failed, ids, burst_s):
     for kind in list(engines):
         try:
             answer = engines[kind].prepare(ids)
-            runs[kind] = min(100, max(2, round(burst_s / answer["run_s"])))
+            least = 1 if answer["run_s"] > SLOW_RUN_S else 2
+            runs[kind] = min(MOST_RUNS, max(least, round(burst_s / answer["run_s"])))
             logits[kind] = answer.get("logits")
         except EngineFailed as error:
             failed[kind] = str(error)
@@ -99,14 +104,19 @@ def prepare(engines, failed, ids, burst_s):
     return runs, logits
 
 
-def rounds(engines, runs, count):
-    """{kind: [(median, 10 %) of each round, in ms]}"""
+def rounds(engines, failed, runs, count):
+    """{kind: [(median, 10 %) of each round, in ms]}; an engine that stops goes to `failed`"""
     times = {kind: [] for kind in engines}
     order = list(engines)
     for _ in range(count):
-        for kind in order:
+        for kind in [kind for kind in order if kind in engines]:
             time.sleep(SETTLE_S)
-            times[kind].append(engines[kind].burst(runs[kind]))
+            try:
+                times[kind].append(engines[kind].burst(runs[kind]))
+            except EngineFailed as error:
+                failed[kind] = str(error)
+                engines.pop(kind).close()
+                del times[kind]
         order = order[1:] + order[:1]
     return times
 
@@ -126,7 +136,8 @@ def rows_of(key, times, runs, logits, engines):
         if exact and logits[kind]:
             row["logit_difference"] = max(abs(a - b) for a, b in zip(exact, logits[kind]))
         if isinstance(engines[kind], Rung):
-            row["peak_gops"], row["share"] = engines[kind].peak_gops, engines[kind].share
+            row["isa"] = engines[kind].isa
+            row["peak_gops"], row["share"] = quantiles(engines[kind].peaks)[0], quantiles(engines[kind].shares)[0]
         rows.append(row)
     return rows
 
@@ -139,7 +150,7 @@ def measure(key, kinds, options, directory, cores, token_counts, vocab_size, rep
         for tokens in token_counts:
             ids = [generator.randrange(5, vocab_size) for _ in range(tokens)]
             runs, logits = prepare(engines, failed, ids, options.burst_s)
-            times = rounds(engines, runs, options.rounds)
+            times = rounds(engines, failed, runs, options.rounds)
             report(rows_of({**key, "tokens": tokens}, times, runs, logits, engines))
         report([{**key, "engine": kind, "failed": why} for kind, why in failed.items()])
     finally:

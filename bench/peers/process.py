@@ -43,6 +43,7 @@ class PeerProcess:
         return self.read()
 
     def close(self):
+        """Once or more often."""
         try:
             self.process.stdin.close()
         except BrokenPipeError:

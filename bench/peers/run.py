@@ -31,7 +31,7 @@ FULL = {
     "shapes": ["bert-base", "minilm-l6", "minilm-l12", "bert-large", "bertweet"],
     "tokens": [16, 64, 128, 256, 512],
     "engines": [*ENGINES, *ENGINES_FP32],
-    "rounds": 9,
+    "rounds": 7,
     "burst_s": 0.5,
     "texts": 400,
     "passes": 5,

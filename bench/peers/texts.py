@@ -150,8 +150,12 @@ def measure(key, options, directory, path, cores, count, exact):
     order = list(engines)
     try:
         for _ in range(options.passes):
-            for kind in order:
-                speeds[kind].append(engines[kind].speed(count))
+            for kind in [kind for kind in order if kind in engines]:
+                try:
+                    speeds[kind].append(engines[kind].speed(count))
+                except EngineFailed as error:
+                    failed[kind] = str(error)
+                    del engines[kind], speeds[kind]
             order = order[1:] + order[:1]
         for kind, engine in engines.items():
             is_rung = isinstance(engine, RungTexts)
