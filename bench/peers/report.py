@@ -5,8 +5,7 @@ def spread(triple, digits=3):
     return f"{triple[0]:.{digits}g} ({triple[1]:.{digits}g}–{triple[2]:.{digits}g})"
 
 
-def ratio(row, base):
-    key = "over_" + base
+def ratio(row, key):
     return f"{row[key][0]:.2f} ({row[key][1]:.2f}–{row[key][2]:.2f})" if key in row else ""
 
 
@@ -32,7 +31,7 @@ def latency_line(row):
     times = spread((row["ms"], row["p10_ms"], row["p90_ms"]))
     if "share" in row:
         times += f", {100 * row['share']:.0f} % of peak"
-    return begin + f"| {times} | {row['least_ms']:.3g} | {ratio(row, 'rung-int8')} | {ratio(row, 'rung-fp32')} |"
+    return begin + f"| {times} | {row['least_ms']:.3g} | {ratio(row, 'over_rung-int8')} | {ratio(row, 'over_rung-fp32')} |"
 
 
 def compact(rows):
@@ -58,9 +57,12 @@ TEXTS_HEAD = [
 
 
 def texts_line(row):
-    begin = f"| {row['threads']} | {row['engine']} | {row.get('variant', '')} "
+    variant = row.get("variant", "")
+    if "share" in row:
+        variant += f", {100 * row['share']:.0f} % of peak"
+    begin = f"| {row['threads']} | {row['engine']} | {variant} "
     if "failed" in row:
         return begin + f"| not measured: {row['failed']} | | |"
     speed = spread((row["texts_per_s"], row["p10_texts_per_s"], row["p90_texts_per_s"]))
     agreement = f"{100 * row['label_agreement']:.1f} %" if "label_agreement" in row else ""
-    return begin + f"| {speed} | {ratio(row, 'rung')} | {agreement} |"
+    return begin + f"| {speed} | {ratio(row, 'rung_over')} | {agreement} |"

@@ -135,7 +135,7 @@ def rows_of(key, speeds, variants, exact, labels, engines):
         row = {**key, "engine": kind, "variant": variants[kind], "rounds": len(values)}
         row["texts_per_s"], row["p10_texts_per_s"], row["p90_texts_per_s"] = quantiles(values)
         if "rung-int8" in speeds and kind != "rung-int8":
-            row["over_rung"] = quantiles([own / value for value, own in zip(values, speeds["rung-int8"])])
+            row["rung_over"] = quantiles([own / value for value, own in zip(values, speeds["rung-int8"])])
         if kind in labels:
             row["label_agreement"] = sum(a == b for a, b in zip(exact, labels[kind])) / len(exact)
         if isinstance(engines[kind], RungTexts):
