@@ -7,6 +7,7 @@ Makes a virtual environment and the models once, in build/peers, then measures. 
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[1]
 ENGINES = ("rung-int8", "openvino-int8", "onnxruntime-int8", "openvino-bf16", "pytorch-bf16")
 ENGINES_FP32 = ("rung-fp32", "openvino-fp32", "onnxruntime-fp32", "pytorch-fp32")
+NEEDED = ("numpy", "tokenizers", "torch", "transformers")  # for the models; what else is missing is a row that says so
 QUICK = {
     "shapes": ["bert-base", "minilm-l6"],
     "tokens": [16, 128, 512],
@@ -154,6 +156,9 @@ def main():
 
     if not os.access(options.rung, os.X_OK):
         sys.exit(f"{options.rung}: no program: build it, or say where with --rung")
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(f"{', '.join(missing)}: not installed, and models cannot be made without: remove {sys.prefix} and run again with PyPI in reach")
     cores = options.cores or machine.whole_cores()
     if max(options.threads) > len(cores):
         sys.exit(f"--threads {max(options.threads)}: {len(cores)} cores are there: say others with --threads or --cores")
