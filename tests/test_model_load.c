@@ -226,7 +226,7 @@ static void test_directory_without_a_file(void **state)
     check_directory_fails(directory, RUNG_UNSUPPORTED,
                           "pytorch_model.bin is a pickle, which rung does not read: convert");
     fixture_write(directory, "model.safetensors.index.json", "{}");
-    check_directory_fails(directory, RUNG_UNSUPPORTED, "model.safetensors.index.json: weights in several files");
+    check_directory_fails(directory, RUNG_FORMAT, "model.safetensors.index.json: field 'weight_map' is missing");
     fixture_write(directory, "model.safetensors", "x");
     check_directory_fails(directory, RUNG_FORMAT, "/model.safetensors: has 1 bytes");
     fixture_write(directory, "config.json", "{\"model_type\": \"deberta-v2\"}");

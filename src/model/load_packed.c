@@ -306,8 +306,10 @@ static rung_status load_embeddings(rung_model *model, rung_error *error)
     if (status != RUNG_OK) {
         return status;
     }
-    size_t shape[2] = {config->type_vocab_size, config->hidden_size};
-    status = rung_model_floats(model, model->file, "embeddings.type", 2, shape, &model->type_embedding, error);
+    if (config->type_vocab_size > 0) {
+        size_t shape[2] = {config->type_vocab_size, config->hidden_size};
+        status = rung_model_floats(model, model->file, "embeddings.type", 2, shape, &model->type_embedding, error);
+    }
     if (status != RUNG_OK) {
         return status;
     }
@@ -316,10 +318,18 @@ static rung_status load_embeddings(rung_model *model, rung_error *error)
 
 static rung_status load_pooler(rung_model *model, rung_error *error)
 {
+    size_t hidden = model->config.hidden_size;
     float *rows = NULL;
-    rung_status status = load_decoded(model, "pooler", model->config.hidden_size, false, &rows, error);
+    const rung_tensor *bias = NULL;
+    rung_status status = load_decoded(model, "pooler", hidden, false, &rows, error);
     if (status == RUNG_OK) {
-        status = rung_model_pooler(model, model->file, rows, "pooler.bias", error);
+        status = rung_safetensors_require(model->file, "pooler.bias", -1, 1, &hidden, &bias, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_tensor_require_finite(model->file, bias, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_model_pooler(model, rows, bias, error);
     }
     free(rows);
     return status;

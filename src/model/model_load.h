@@ -50,6 +50,10 @@ void rung_model_settle_labels(rung_model *model, bool has_classifier);
 rung_status rung_model_set_tokenizer(rung_model *model, const rung_named_text *tokenizer,
                                      rung_error *error) RUNG_WARN_UNUSED;
 
+/* A finite float tensor's values as floats that the model owns. */
+rung_status rung_model_tensor_floats(rung_model *model, const rung_tensor *tensor, const float **out,
+                                     rung_error *error) RUNG_WARN_UNUSED;
+
 /* The float tensor `name` of that shape as finite floats that the model owns. */
 rung_status rung_model_floats(rung_model *model, const rung_safetensors *file, const char *name, size_t rank,
                               const size_t *shape, const float **out, rung_error *error) RUNG_WARN_UNUSED;
@@ -58,13 +62,9 @@ rung_status rung_model_floats(rung_model *model, const rung_safetensors *file, c
 rung_status rung_model_exit(rung_model *model, const rung_safetensors *file, size_t layer, const char *weight,
                             const char *bias, rung_error *error) RUNG_WARN_UNUSED;
 
-/* The fp32 pooler from `rows` [hidden, hidden], which stay the caller's, and the tensor `bias` [hidden]. */
-rung_status rung_model_pooler(rung_model *model, const rung_safetensors *file, const float *rows, const char *bias,
+/* The fp32 pooler from `rows` [hidden, hidden], which stay the caller's, and a finite float tensor [hidden]. */
+rung_status rung_model_pooler(rung_model *model, const float *rows, const rung_tensor *bias,
                               rung_error *error) RUNG_WARN_UNUSED;
-
-/* The same from the float tensor `weight` [hidden, hidden]. */
-rung_status rung_model_float_pooler(rung_model *model, const rung_safetensors *file, const char *weight,
-                                    const char *bias, rung_error *error) RUNG_WARN_UNUSED;
 
 /* Fill a model whose path and precision are set. On failure the caller closes it. load_packed takes its bytes from
  * model->file. */

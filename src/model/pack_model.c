@@ -196,7 +196,9 @@ static rung_status add_embeddings(tensor_list *list, const rung_quantize_options
         }
     }
     size_t shape[2] = {config->type_vocab_size, config->hidden_size};
-    add(list, "embeddings", "type", RUNG_F32, 2, shape, model->type_embedding);
+    if (model->type_embedding != NULL) {
+        add(list, "embeddings", "type", RUNG_F32, 2, shape, model->type_embedding);
+    }
     add(list, "embeddings.norm", "gamma", RUNG_F32, 1, &shape[1], model->embedding_norm_gamma);
     add(list, "embeddings.norm", "beta", RUNG_F32, 1, &shape[1], model->embedding_norm_beta);
     return RUNG_OK;
