@@ -28,13 +28,6 @@ static inline size_t rung_embedding_row_bytes(size_t hidden_size, unsigned bits)
     return (hidden_size * bits + 7) / 8;
 }
 
-/* A JSON text and what messages call it. */
-typedef struct rung_named_text {
-    const char *name;
-    const char *text; /* NULL: there is none */
-    size_t bytes;
-} rung_named_text;
-
 /* `count` zeroed elements, 64-byte aligned, that live as long as the model. NULL with error filled. */
 void *rung_model_alloc(rung_model *model, size_t count, size_t size, const char *what,
                        rung_error *error) RUNG_WARN_UNUSED;
