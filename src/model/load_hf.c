@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "model/model_load.h"
 #include "model/quantize.h"
+#include "model/tokenizer_texts.h"
 #include "model/weight_files.h"
 
 #include <stdio.h>
@@ -14,8 +15,7 @@
 
 typedef struct hf_texts {
     rung_named_text config;
-    rung_named_text tokenizer_config;
-    rung_named_text tokenizer;
+    rung_tokenizer_files tokenizer;
 } hf_texts;
 
 /* What loading weights needs. The scratch holds the largest matrix of a layer. */
@@ -27,41 +27,18 @@ typedef struct hf_weights {
     int8_t *codes;      /* [out, in], int8 only */
 } hf_weights;
 
-/* Reads directory/name. A file that is not there leaves text NULL. */
-static rung_status read_text(const char *directory, const char *name, size_t max_bytes, rung_named_text *out,
-                             rung_error *error)
-{
-    char *path = rung_path_join(directory, name, error);
-    if (path == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    char *text = NULL;
-    rung_status status = RUNG_OK;
-    out->name = path;
-    if (rung_path_exists(path)) {
-        status = rung_read_file(path, max_bytes, &text, &out->bytes, error);
-        out->text = text;
-    }
-    return status;
-}
-
 static void free_texts(hf_texts *texts)
 {
-    rung_named_text *all[] = {&texts->config, &texts->tokenizer_config, &texts->tokenizer};
-    for (size_t i = 0; i < 3; i++) {
-        free((char *)all[i]->name);
-        free((char *)all[i]->text);
-    }
+    free((char *)(uintptr_t)texts->config.name);
+    free((char *)(uintptr_t)texts->config.text);
+    rung_tokenizer_texts_free(&texts->tokenizer);
 }
 
 static rung_status read_texts(const char *directory, hf_texts *texts, rung_error *error)
 {
-    rung_status status = read_text(directory, "config.json", RUNG_CONFIG_MAX_BYTES, &texts->config, error);
+    rung_status status = rung_named_text_read(directory, "config.json", RUNG_CONFIG_MAX_BYTES, &texts->config, error);
     if (status == RUNG_OK) {
-        status = read_text(directory, "tokenizer_config.json", RUNG_CONFIG_MAX_BYTES, &texts->tokenizer_config, error);
-    }
-    if (status == RUNG_OK) {
-        status = read_text(directory, "tokenizer.json", RUNG_TOKENIZER_MAX_BYTES, &texts->tokenizer, error);
+        status = rung_tokenizer_texts_read(directory, &texts->tokenizer, error);
     }
     if (status != RUNG_OK) {
         return status;
@@ -77,7 +54,7 @@ static rung_status read_texts(const char *directory, hf_texts *texts, rung_error
 
 static rung_status check_tokenizer_there(const char *directory, const hf_texts *texts, rung_error *error)
 {
-    if (texts->tokenizer.text == NULL) {
+    if (rung_tokenizer_main_file(&texts->tokenizer)->text == NULL) {
         return rung_fail(error, RUNG_NOT_FOUND,
                          "%s: has no tokenizer.json: write it in Python with transformers, "
                          "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
@@ -422,16 +399,24 @@ static void hash_part(rung_sha256 *hash, const char *name, const void *data, siz
     rung_sha256_update(hash, data, size);
 }
 
+static void hash_text(rung_sha256 *hash, const char *name, const rung_named_text *text)
+{
+    if (text->text != NULL) {
+        hash_part(hash, name, text->text, text->bytes);
+    }
+}
+
 /* Over name, size and bytes of each file that decides answers. exits may be NULL. */
-static void hash_files(rung_model *model, const hf_texts *texts, const rung_safetensors *exits)
+static void hash_files(rung_model *model, hf_texts *texts, const rung_safetensors *exits)
 {
     rung_sha256 hash;
     rung_sha256_init(&hash);
     hash_part(&hash, "config.json", texts->config.text, texts->config.bytes);
-    if (texts->tokenizer_config.text != NULL) {
-        hash_part(&hash, "tokenizer_config.json", texts->tokenizer_config.text, texts->tokenizer_config.bytes);
+    hash_text(&hash, "tokenizer_config.json", &texts->tokenizer.tokenizer_config);
+    const rung_tokenizer_slot *slot;
+    for (size_t i = 0; (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
+        hash_text(&hash, slot->file, rung_tokenizer_slot_text(&texts->tokenizer, slot));
     }
-    hash_part(&hash, "tokenizer.json", texts->tokenizer.text, texts->tokenizer.bytes);
     const char *name;
     rung_mapping contents;
     for (size_t i = 0; rung_weight_files_part(model->weights, i, &name, &contents); i++) {
@@ -476,7 +461,7 @@ rung_status rung_model_load_hf(rung_model *model, rung_error *error)
     rung_safetensors *exits = NULL;
     rung_status status = read_texts(model->path, &texts, error);
     if (status == RUNG_OK) {
-        status = rung_model_describe(model, &texts.config, &texts.tokenizer_config, error);
+        status = rung_model_describe(model, &texts.config, &texts.tokenizer.tokenizer_config, error);
     }
     if (status == RUNG_OK) {
         status = rung_weight_files_open(model->path, &model->weights, error);

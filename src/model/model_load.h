@@ -10,7 +10,9 @@
 #define RUNG_TENSOR_NAME_BYTES 192
 
 #define RUNG_PACKED_FORMAT "rung-packed"
-#define RUNG_PACKED_VERSION "1"
+#define RUNG_PACKED_VERSION "2"
+/* Read as well: its WordPiece vocabulary stands in the tokenizer's JSON text. */
+#define RUNG_PACKED_OLD_VERSION "1"
 
 /* Position embedding and pooler of a packed file. */
 #define RUNG_PACKED_TABLE_BITS 8u
@@ -40,7 +42,7 @@ rung_status rung_model_describe(rung_model *model, const rung_named_text *config
 void rung_model_settle_labels(rung_model *model, bool has_classifier);
 
 /* Parses the tokenizer and checks that its ids and type ids fit the embedding that the configuration states. */
-rung_status rung_model_set_tokenizer(rung_model *model, const rung_named_text *tokenizer,
+rung_status rung_model_set_tokenizer(rung_model *model, const rung_tokenizer_files *files,
                                      rung_error *error) RUNG_WARN_UNUSED;
 
 /* A finite float tensor's values as floats that the model owns. */

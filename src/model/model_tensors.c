@@ -44,10 +44,10 @@ static rung_status check_type_ids(const rung_model *model, const char *name, run
 /* Embeddings are often padded to a round number of rows; a vocabulary that is much smaller is another model's. */
 #define MAX_SPARE_ROWS 1024
 
-rung_status rung_model_set_tokenizer(rung_model *model, const rung_named_text *tokenizer, rung_error *error)
+rung_status rung_model_set_tokenizer(rung_model *model, const rung_tokenizer_files *files, rung_error *error)
 {
-    rung_status status =
-        rung_tokenizer_parse(tokenizer->text, tokenizer->bytes, tokenizer->name, &model->tokenizer, error);
+    const rung_named_text *tokenizer = rung_tokenizer_main_file(files);
+    rung_status status = rung_tokenizer_make(files, &model->tokenizer, error);
     if (status != RUNG_OK) {
         return status;
     }

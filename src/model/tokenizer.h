@@ -55,6 +55,7 @@ typedef struct rung_named_text {
  *   tokenizer.json               WordPiece or byte-level BPE
  *   vocab.json and merges.txt    RoBERTa
  *   vocab.txt                    BERT
+ * A WordPiece tokenizer.json without "model.vocab", as packed files have it, takes the vocabulary from vocab_txt.
  * tokenizer_config.json is read for do_lower_case, strip_accents, tokenize_chinese_chars (BERT), add_prefix_space
  * (RoBERTa) and normalization (BERTweet) when tokenizer.json does not make the tokenizer; it may be missing. */
 typedef struct rung_tokenizer_files {

@@ -43,6 +43,11 @@ struct rung_tokenizer {
     char hash[RUNG_SHA256_HEX_BYTES];
 };
 
+/* As rung_tokenizer_parse. Where the model in `json` has no vocabulary, `lines` has it, a token a line in order of id
+ * (packed files); its text is NULL when there is none. */
+rung_status rung_tokenizer_parse_json(const rung_named_text *json, const rung_named_text *lines,
+                                      rung_tokenizer **tokenizer, rung_error *error) RUNG_WARN_UNUSED;
+
 /* Fills ascii_class and fold from the normaliser's options. */
 void rung_tokenizer_classify_ascii(rung_tokenizer *tokenizer);
 

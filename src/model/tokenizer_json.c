@@ -89,9 +89,33 @@ static rung_status check_model_type(const json_t *root, const char *name, const 
     return require_type(root, "model", "WordPiece", name, model, error);
 }
 
-static rung_status read_vocabulary(rung_tokenizer *tokenizer, const json_t *model, const char *name, rung_error *error)
+/* A token a line, in order of id. */
+static rung_status read_vocabulary_lines(rung_tokenizer *tokenizer, const rung_named_text *lines, rung_error *error)
+{
+    const char *end = lines->text + lines->bytes;
+    int64_t id = 0;
+    for (const char *token = lines->text; token < end; id++) {
+        const char *newline = memchr(token, '\n', (size_t)(end - token));
+        size_t bytes = (size_t)((newline != NULL ? newline : end) - token);
+        rung_error cause;
+        rung_status status = bytes > 0 ? rung_wordpiece_set_text(&tokenizer->model, id, token, bytes, &cause)
+                                       : rung_fail(&cause, RUNG_FORMAT, "it is empty");
+        if (status != RUNG_OK) {
+            return rung_fail(error, status, "%s: line %lld: %s", lines->name, (long long)id + 1, cause.message);
+        }
+        token += bytes + (newline != NULL);
+    }
+    return RUNG_OK;
+}
+
+/* `lines` is read for a file whose model has no vocabulary of its own. */
+static rung_status read_vocabulary(rung_tokenizer *tokenizer, const json_t *model, const rung_named_text *lines,
+                                   const char *name, rung_error *error)
 {
     const json_t *vocab;
+    if (json_object_get(model, "vocab") == NULL && lines->text != NULL) {
+        return read_vocabulary_lines(tokenizer, lines, error);
+    }
     rung_status status = rung_json_field(model, "model", "vocab", JSON_OBJECT, name, &vocab, error);
     if (status != RUNG_OK) {
         return status;
@@ -135,8 +159,8 @@ static rung_status read_unknown_token(rung_tokenizer *tokenizer, const json_t *m
     return RUNG_OK;
 }
 
-static rung_status read_model(rung_tokenizer *tokenizer, const json_t *root, const char *name, const json_t **prefix,
-                              rung_error *error)
+static rung_status read_model(rung_tokenizer *tokenizer, const json_t *root, const rung_named_text *lines,
+                              const char *name, const json_t **prefix, rung_error *error)
 {
     const json_t *model, *max_chars;
     rung_status status = check_model_type(root, name, &model, error);
@@ -155,7 +179,7 @@ static rung_status read_model(rung_tokenizer *tokenizer, const json_t *root, con
                          limit, RUNG_MAX_WORD_CHARS);
     }
     tokenizer->model.max_word_chars = (size_t)limit;
-    status = read_vocabulary(tokenizer, model, name, error);
+    status = read_vocabulary(tokenizer, model, lines, name, error);
     if (status != RUNG_OK) {
         return status;
     }
@@ -367,14 +391,15 @@ static void hash_tokenizer(rung_tokenizer *tokenizer, const json_t *prefix)
     rung_sha256_hex(&hash, tokenizer->hash);
 }
 
-static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root, const char *name, rung_error *error)
+static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root, const rung_named_text *lines,
+                                  const char *name, rung_error *error)
 {
     if (!json_is_object(root)) {
         return rung_fail(error, RUNG_FORMAT, "%s: the file is %s; it must be an object", name,
                          rung_json_type_name(root));
     }
     const json_t *prefix, *pre_tokenizer;
-    rung_status status = read_model(tokenizer, root, name, &prefix, error);
+    rung_status status = read_model(tokenizer, root, lines, name, &prefix, error);
     if (status == RUNG_OK) {
         status = read_normalizer(tokenizer, root, name, error);
     }
@@ -397,16 +422,24 @@ static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root,
 rung_status rung_tokenizer_parse(const char *json, size_t json_bytes, const char *name, rung_tokenizer **tokenizer,
                                  rung_error *error)
 {
+    const rung_named_text none = {0};
+    return rung_tokenizer_parse_json(&(rung_named_text){.name = name, .text = json, .bytes = json_bytes}, &none,
+                                     tokenizer, error);
+}
+
+rung_status rung_tokenizer_parse_json(const rung_named_text *json, const rung_named_text *lines,
+                                      rung_tokenizer **tokenizer, rung_error *error)
+{
     rung_error local = {RUNG_OK, ""};
     rung_error *cause = error == NULL ? &local : error;
-    json_t *root = rung_json_parse(json, json_bytes, name, cause);
+    json_t *root = rung_json_parse(json->text, json->bytes, json->name, cause);
     if (root == NULL) {
         return cause->code;
     }
     rung_status status = RUNG_NO_MEMORY;
-    rung_tokenizer *made = rung_alloc(1, sizeof *made, name, cause);
+    rung_tokenizer *made = rung_alloc(1, sizeof *made, json->name, cause);
     if (made != NULL) {
-        status = read_tokenizer(made, root, name, cause);
+        status = read_tokenizer(made, root, lines, json->name, cause);
     }
     json_decref(root);
     if (status != RUNG_OK) {
