@@ -175,12 +175,12 @@ static void shapes_by_hand(void **state)
     static const double shape[2] = {1, 2};
     rung_level_calibration calibration = {.num_exits = 2, .temperature = temperature, .shape = shape};
     double p[2];
-    rung_calibrated_softmax(&calibration, 2, two, 2, p);
+    rung_calibrated_probabilities(&calibration, 2, two, 2, p);
     assert_near("calibrated", p[1], 1 / (1 + exp(-3)), 1e-12);
-    rung_calibrated_softmax(&calibration, 1, two, 2, p);
+    rung_calibrated_probabilities(&calibration, 1, two, 2, p);
     assert_near("not shaped", p[1], 1 / (1 + exp(-3)), 1e-12);
     calibration.shape = NULL;
-    rung_calibrated_softmax(&calibration, 2, two, 2, p);
+    rung_calibrated_probabilities(&calibration, 2, two, 2, p);
     assert_near("no shapes", p[1], 1 / (1 + exp(-1)), 1e-12);
 }
 
@@ -199,7 +199,7 @@ static void shapes_keep_the_order(void **state)
             logits[c] = (float)(size * rung_prng_normal(&prng));
         }
         const rung_level_calibration calibration = {.num_exits = 1, .temperature = &temperature, .shape = &shape};
-        rung_calibrated_softmax(&calibration, 1, logits, 5, p);
+        rung_calibrated_probabilities(&calibration, 1, logits, 5, p);
         double sum = 0;
         for (size_t c = 0; c < 5; c++) {
             assert_true(p[c] >= 0 && p[c] <= 1);

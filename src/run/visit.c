@@ -352,9 +352,9 @@ static double learned_confidence(const rung_visit *visit, const float *logits)
     uint32_t n = visit->cascade->num_classes;
     uint32_t exit = visit->job.exit_layer - 1;
     double *probabilities = visit->workspace + machine_doubles(visit->cascade); /* the exit state's: it is done */
-    rung_calibrated_softmax(calibration, visit->job.exit_layer, logits, n, probabilities);
+    rung_calibrated_probabilities(calibration, visit->job.exit_layer, logits, n, probabilities);
     if (calibration->deferral == NULL || calibration->deferral[exit].hidden_size == 0) {
-        return (float)probabilities[rung_argmax(probabilities, n)];
+        return (float)rung_confidence(probabilities, n, calibration->multi_label);
     }
     float scores[RUNG_DEFERRAL_SCORES];
     rung_deferral_scores(probabilities, n, visit->job.num_tokens, scores);
