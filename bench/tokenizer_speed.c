@@ -128,7 +128,8 @@ int main(int argc, char **argv)
     }
     char hex[RUNG_SHA256_HEX_BYTES];
     rung_sha256_hex(&hash, hex);
-    printf("{\"texts\": %zu, \"bytes\": %zu, \"tokens\": %zu, \"sha256\": \"%s\", \"seconds\": [", count, bytes, tokens, hex);
+    printf("{\"texts\": %zu, \"bytes\": %zu, \"tokens\": %zu, \"sha256\": \"%s\", \"seconds\": [", count, bytes, tokens,
+           hex);
     for (long round = 0; round < rounds; round++) {
         double start = rung_thread_cpu_s();
         for (size_t i = 0; i < count; i++) {
