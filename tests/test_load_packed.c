@@ -108,7 +108,8 @@ static void test_edited_header(void **state)
     check_edit(packed, "\"version\":\"2\"", "\"version\":\"\" ", RUNG_UNSUPPORTED, "packed format version \"\" is not");
     check_edit(packed, "\"vocabulary\"", "\"vacabulary\"", RUNG_FORMAT,
                "packed[tokenizer]: field 'model.vocab' is missing");
-    check_edit(packed, "\\nfilm\\n", "\\nwarm\\n", RUNG_FORMAT, "packed[tokenizer]: model.vocab: ");
+    check_edit(packed, "\\nfilm\\n", "\\nwarm\\n", RUNG_FORMAT,
+               "packed[vocabulary]: line 8: the same token is on a line before");
     check_edit(packed, "\\nfilm\\n", "\\n\\n\\n\\n", RUNG_FORMAT, "packed[vocabulary]: line 8: it is empty");
     check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"7\"", RUNG_FORMAT,
                "\"embedding_bits\" must be 4, 5, 6, 8 or 16");
@@ -247,9 +248,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_truncated_packed_file), cmocka_unit_test(test_flipped_header_bits),
-        cmocka_unit_test(test_edited_header),
-        cmocka_unit_test(test_reads_the_old_version),         cmocka_unit_test(test_edited_frequent_rows),
-        cmocka_unit_test(test_poisoned_data),         cmocka_unit_test(test_unaligned_packed_file),
+        cmocka_unit_test(test_edited_header),         cmocka_unit_test(test_reads_the_old_version),
+        cmocka_unit_test(test_edited_frequent_rows),  cmocka_unit_test(test_poisoned_data),
+        cmocka_unit_test(test_unaligned_packed_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

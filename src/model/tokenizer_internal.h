@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "model/added_tokens.h"
 #include "model/bert_normalizer.h"
+#include "model/bpe.h"
 #include "model/tokenizer.h"
 #include "model/wordpiece.h"
 
@@ -31,8 +32,26 @@ typedef enum rung_ascii_class {
     RUNG_ASCII_SLOW, /* left to the normaliser: removed controls; so is all that is not ASCII */
 } rung_ascii_class;
 
+/* How text becomes tokens, one for each kind of tokenizer; see tokenizer_pass.h. */
+typedef struct rung_splitter rung_splitter;
+extern const rung_splitter rung_bert_splitter;
+extern const rung_splitter rung_byte_level_splitter;
+
+/* Byte-level BPE: symbols of the merges are token ids. */
+typedef struct rung_byte_level_model {
+    rung_bpe bpe;
+    int32_t byte_ids[256];
+    rung_vocabulary words; /* the bytes of tokens that their own bytes merge to, by token id: looked up whole first */
+    bool add_prefix_space; /* a blank before a stretch of text that begins with none */
+    bool trim_offsets;     /* spans leave out the blanks that tokens begin and end with */
+    bool trim_keeps_first; /* but not the one that add_prefix_space put before the text */
+} rung_byte_level_model;
+
 struct rung_tokenizer {
-    rung_wordpiece model;
+    rung_vocabulary vocabulary;
+    const rung_splitter *splitter;
+    rung_wordpiece wordpiece;         /* rung_bert_splitter */
+    rung_byte_level_model byte_level; /* rung_byte_level_splitter */
     rung_bert_normalizer normalizer;
     rung_added_set added;            /* matched in the text as it is */
     rung_added_set added_normalized; /* matched after normalisation */
@@ -42,11 +61,6 @@ struct rung_tokenizer {
     char fold[128];           /* the normalised form of an ASCII letter */
     char hash[RUNG_SHA256_HEX_BYTES];
 };
-
-/* As rung_tokenizer_parse. Where the model in `json` has no vocabulary, `lines` has it, a token a line in order of id
- * (packed files); its text is NULL when there is none. */
-rung_status rung_tokenizer_parse_json(const rung_named_text *json, const rung_named_text *lines,
-                                      rung_tokenizer **tokenizer, rung_error *error) RUNG_WARN_UNUSED;
 
 /* Fills ascii_class and fold from the normaliser's options. */
 void rung_tokenizer_classify_ascii(rung_tokenizer *tokenizer);

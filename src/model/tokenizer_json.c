@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "model/json_field.h"
-#include "model/tokenizer_internal.h"
+#include "model/tokenizer_build.h"
 #include "model/tokenizer_template.h"
 
 #include <stdio.h>
@@ -14,8 +14,8 @@
 /* An array of things that a message has to name by index. */
 #define PATH_BYTES 64
 
-static rung_status require_type(const json_t *root, const char *key, const char *wanted, const char *name,
-                                const json_t **object, rung_error *error)
+rung_status rung_tokenizer_require_type(const json_t *root, const char *key, const char *wanted, const char *name,
+                                        const json_t **object, rung_error *error)
 {
     const json_t *type;
     const json_t *found = json_object_get(root, key);
@@ -37,8 +37,8 @@ static rung_status require_type(const json_t *root, const char *key, const char 
     return RUNG_OK;
 }
 
-static rung_status read_bool(const json_t *object, const char *path, const char *key, const char *name, bool *out,
-                             rung_error *error)
+rung_status rung_tokenizer_read_bool(const json_t *object, const char *path, const char *key, const char *name,
+                                     bool *out, rung_error *error)
 {
     const json_t *value;
     rung_status status = rung_json_field(object, path, key, JSON_TRUE, name, &value, error);
@@ -48,74 +48,10 @@ static rung_status read_bool(const json_t *object, const char *path, const char 
     return status;
 }
 
-static rung_status read_normalizer(rung_tokenizer *tokenizer, const json_t *root, const char *name, rung_error *error)
-{
-    rung_bert_normalizer *normalizer = &tokenizer->normalizer;
-    const json_t *object;
-    rung_status status = require_type(root, "normalizer", "BertNormalizer", name, &object, error);
-    if (status == RUNG_OK) {
-        status = read_bool(object, "normalizer", "clean_text", name, &normalizer->clean_text, error);
-    }
-    if (status == RUNG_OK) {
-        status =
-            read_bool(object, "normalizer", "handle_chinese_chars", name, &normalizer->handle_chinese_chars, error);
-    }
-    if (status == RUNG_OK) {
-        status = read_bool(object, "normalizer", "lowercase", name, &normalizer->lowercase, error);
-    }
-    if (status != RUNG_OK) {
-        return status;
-    }
-    const json_t *strip = json_object_get(object, "strip_accents");
-    if (strip == NULL || json_is_null(strip)) {
-        normalizer->strip_accents = normalizer->lowercase;
-        return RUNG_OK;
-    }
-    return read_bool(object, "normalizer", "strip_accents", name, &normalizer->strip_accents, error);
-}
-
-/* Files of before 2020 leave the type out; a WordPiece model is then known by its continuing_subword_prefix and by
- * having no merges, which BPE would have. */
-static rung_status check_model_type(const json_t *root, const char *name, const json_t **model, rung_error *error)
-{
-    rung_status status = rung_json_field(root, "", "model", JSON_OBJECT, name, model, error);
-    if (status != RUNG_OK) {
-        return status;
-    }
-    if (json_object_get(*model, "type") == NULL && json_object_get(*model, "merges") == NULL &&
-        json_object_get(*model, "continuing_subword_prefix") != NULL) {
-        return RUNG_OK;
-    }
-    return require_type(root, "model", "WordPiece", name, model, error);
-}
-
-/* A token a line, in order of id. */
-static rung_status read_vocabulary_lines(rung_tokenizer *tokenizer, const rung_named_text *lines, rung_error *error)
-{
-    const char *end = lines->text + lines->bytes;
-    int64_t id = 0;
-    for (const char *token = lines->text; token < end; id++) {
-        const char *newline = memchr(token, '\n', (size_t)(end - token));
-        size_t bytes = (size_t)((newline != NULL ? newline : end) - token);
-        rung_error cause;
-        rung_status status = bytes > 0 ? rung_wordpiece_set_text(&tokenizer->model, id, token, bytes, &cause)
-                                       : rung_fail(&cause, RUNG_FORMAT, "it is empty");
-        if (status != RUNG_OK) {
-            return rung_fail(error, status, "%s: line %lld: %s", lines->name, (long long)id + 1, cause.message);
-        }
-        token += bytes + (newline != NULL);
-    }
-    return RUNG_OK;
-}
-
-/* `lines` is read for a file whose model has no vocabulary of its own. */
-static rung_status read_vocabulary(rung_tokenizer *tokenizer, const json_t *model, const rung_named_text *lines,
-                                   const char *name, rung_error *error)
+rung_status rung_tokenizer_read_vocabulary(rung_tokenizer *tokenizer, const json_t *model, const char *name,
+                                           rung_error *error)
 {
     const json_t *vocab;
-    if (json_object_get(model, "vocab") == NULL && lines->text != NULL) {
-        return read_vocabulary_lines(tokenizer, lines, error);
-    }
     rung_status status = rung_json_field(model, "model", "vocab", JSON_OBJECT, name, &vocab, error);
     if (status != RUNG_OK) {
         return status;
@@ -132,63 +68,15 @@ static rung_status read_vocabulary(rung_tokenizer *tokenizer, const json_t *mode
                              name, rung_json_quote(token, bytes, quoted), rung_json_type_name(id));
         }
         rung_error cause;
-        status = rung_wordpiece_set_text(&tokenizer->model, json_integer_value(id), token, bytes, &cause);
+        status = rung_vocabulary_set_text(&tokenizer->vocabulary, json_integer_value(id), token, bytes, &cause);
         if (status != RUNG_OK) {
             return rung_fail(error, status, "%s: model.vocab: token \"%s\": %s", name,
                              rung_json_quote(token, bytes, quoted), cause.message);
         }
     }
-    return RUNG_OK;
-}
-
-static rung_status read_unknown_token(rung_tokenizer *tokenizer, const json_t *model, const char *name,
-                                      rung_error *error)
-{
-    const json_t *unknown;
-    rung_status status = rung_json_field(model, "model", "unk_token", JSON_STRING, name, &unknown, error);
-    if (status != RUNG_OK) {
-        return status;
-    }
-    tokenizer->model.unknown_id =
-        rung_wordpiece_find(&tokenizer->model, json_string_value(unknown), json_string_length(unknown));
-    if (tokenizer->model.unknown_id < 0) {
-        char quoted[RUNG_JSON_QUOTE_BYTES];
-        return rung_fail(error, RUNG_FORMAT, "%s: model.unk_token \"%s\" is not in model.vocab", name,
-                         rung_json_quote(json_string_value(unknown), json_string_length(unknown), quoted));
-    }
-    return RUNG_OK;
-}
-
-static rung_status read_model(rung_tokenizer *tokenizer, const json_t *root, const rung_named_text *lines,
-                              const char *name, const json_t **prefix, rung_error *error)
-{
-    const json_t *model, *max_chars;
-    rung_status status = check_model_type(root, name, &model, error);
-    if (status == RUNG_OK) {
-        status = rung_json_field(model, "model", "continuing_subword_prefix", JSON_STRING, name, prefix, error);
-    }
-    if (status == RUNG_OK) {
-        status = rung_json_field(model, "model", "max_input_chars_per_word", JSON_INTEGER, name, &max_chars, error);
-    }
-    if (status != RUNG_OK) {
-        return status;
-    }
-    long long limit = json_integer_value(max_chars);
-    if (limit < 0 || limit > RUNG_MAX_WORD_CHARS) {
-        return rung_fail(error, RUNG_LIMIT, "%s: model.max_input_chars_per_word is %lld; it must be 0 to %d", name,
-                         limit, RUNG_MAX_WORD_CHARS);
-    }
-    tokenizer->model.max_word_chars = (size_t)limit;
-    status = read_vocabulary(tokenizer, model, lines, name, error);
-    if (status != RUNG_OK) {
-        return status;
-    }
     rung_error cause;
-    status = rung_wordpiece_index(&tokenizer->model, json_string_value(*prefix), json_string_length(*prefix), &cause);
-    if (status != RUNG_OK) {
-        return rung_fail(error, status, "%s: model.vocab: %s", name, cause.message);
-    }
-    return read_unknown_token(tokenizer, model, name, error);
+    status = rung_vocabulary_index(&tokenizer->vocabulary, &cause);
+    return status == RUNG_OK ? status : rung_fail(error, status, "%s: model.vocab: %s", name, cause.message);
 }
 
 typedef struct pattern {
@@ -233,7 +121,7 @@ static rung_status add_normalized(rung_tokenizer *tokenizer, const char *content
 static rung_status check_added_id(rung_tokenizer *tokenizer, const char *content, size_t bytes, int64_t id,
                                   int64_t *next_id, rung_error *error)
 {
-    int32_t known = rung_wordpiece_find(&tokenizer->model, content, bytes);
+    int32_t known = rung_vocabulary_find(&tokenizer->vocabulary, content, bytes);
     if (known >= 0) {
         return known == id
                    ? RUNG_OK
@@ -244,7 +132,7 @@ static rung_status check_added_id(rung_tokenizer *tokenizer, const char *content
                          (long long)id, (long long)*next_id);
     }
     *next_id += 1;
-    return rung_wordpiece_set_text(&tokenizer->model, id, content, bytes, error);
+    return rung_vocabulary_set_text(&tokenizer->vocabulary, id, content, bytes, error);
 }
 
 typedef struct added_reader {
@@ -272,6 +160,9 @@ static rung_status place_added_token(added_reader *reader, const json_t *content
         return status;
     }
     token.id = (int32_t)id;
+    if (normalized && reader->tokenizer->splitter != &rung_bert_splitter) {
+        return rung_added_set_add(&reader->tokenizer->added_normalized, text, bytes, token, error);
+    }
     if (normalized) {
         return add_normalized(reader->tokenizer, text, bytes, token, error);
     }
@@ -301,7 +192,7 @@ static rung_status read_added_token(added_reader *reader, const json_t *entry, s
         status = rung_json_field(entry, path, "id", JSON_INTEGER, reader->name, &id, error);
     }
     for (size_t i = 0; i < sizeof flags / sizeof flags[0] && status == RUNG_OK; i++) {
-        status = read_bool(entry, path, flags[i].key, reader->name, flags[i].value, error);
+        status = rung_tokenizer_read_bool(entry, path, flags[i].key, reader->name, flags[i].value, error);
     }
     if (status != RUNG_OK) {
         return status;
@@ -324,7 +215,7 @@ static rung_status read_added_tokens(rung_tokenizer *tokenizer, const json_t *ro
 {
     const json_t *list;
     rung_status status = rung_json_field(root, "", "added_tokens", JSON_ARRAY, name, &list, error);
-    added_reader reader = {tokenizer, name, {0}, (int64_t)tokenizer->model.size};
+    added_reader reader = {tokenizer, name, {0}, (int64_t)tokenizer->vocabulary.size};
     for (size_t i = 0; status == RUNG_OK && i < json_array_size(list); i++) {
         status = read_added_token(&reader, json_array_get(list, i), i, error);
     }
@@ -332,79 +223,46 @@ static rung_status read_added_tokens(rung_tokenizer *tokenizer, const json_t *ro
     return status;
 }
 
-static void hash_u64(rung_sha256 *hash, uint64_t value)
+/* Files of before 2020 leave the type out: BPE is then known by its merges, WordPiece by its continuing_subword_prefix. */
+static rung_status read_kind(const json_t *root, const char *name, bool *is_bpe, rung_error *error)
 {
-    uint8_t bytes[8];
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * i));
+    const json_t *model, *type;
+    rung_status status = rung_json_field(root, "", "model", JSON_OBJECT, name, &model, error);
+    if (status != RUNG_OK) {
+        return status;
     }
-    rung_sha256_update(hash, bytes, sizeof bytes);
+    bool has_merges = json_object_get(model, "merges") != NULL;
+    if (json_object_get(model, "type") == NULL &&
+        (has_merges || json_object_get(model, "continuing_subword_prefix") != NULL)) {
+        *is_bpe = has_merges;
+        return RUNG_OK;
+    }
+    status = rung_json_field(model, "model", "type", JSON_STRING, name, &type, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    const char *kind = json_string_value(type);
+    *is_bpe = strcmp(kind, "BPE") == 0;
+    if (!*is_bpe && strcmp(kind, "WordPiece") != 0) {
+        char quoted[RUNG_JSON_QUOTE_BYTES];
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "%s: model \"%s\" is not supported yet; rung supports WordPiece and BPE", name,
+                         rung_json_quote(kind, json_string_length(type), quoted));
+    }
+    return RUNG_OK;
 }
 
-static void hash_added(rung_sha256 *hash, const rung_wordpiece *model, const rung_added_set *set)
-{
-    hash_u64(hash, set->count);
-    for (size_t i = 0; i < set->count; i++) {
-        const rung_added_token *token = &set->tokens[i];
-        hash_u64(hash, (uint64_t)token->id);
-        hash_u64(hash, model->bytes[token->id]);
-        hash_u64(hash, (uint64_t)token->single_word | (uint64_t)token->lstrip << 1 | (uint64_t)token->rstrip << 2);
-    }
-}
-
-static void hash_template(rung_sha256 *hash, const rung_template *template)
-{
-    hash_u64(hash, template->count);
-    for (size_t i = 0; i < template->count; i++) {
-        const rung_template_piece *piece = &template->pieces[i];
-        hash_u64(hash, (uint64_t)(int64_t)piece->id);
-        hash_u64(hash, piece->sequence);
-        hash_u64(hash, piece->type_id);
-    }
-}
-
-static void hash_tokenizer(rung_tokenizer *tokenizer, const json_t *prefix)
-{
-    const rung_wordpiece *model = &tokenizer->model;
-    rung_sha256 hash;
-    rung_sha256_init(&hash);
-    rung_sha256_update(&hash, "rung WordPiece 1", 16);
-    hash_u64(&hash, tokenizer->normalizer.clean_text);
-    hash_u64(&hash, tokenizer->normalizer.handle_chinese_chars);
-    hash_u64(&hash, tokenizer->normalizer.strip_accents);
-    hash_u64(&hash, tokenizer->normalizer.lowercase);
-    hash_u64(&hash, json_string_length(prefix));
-    rung_sha256_update(&hash, json_string_value(prefix), json_string_length(prefix));
-    hash_u64(&hash, model->max_word_chars);
-    hash_u64(&hash, (uint64_t)model->unknown_id);
-    hash_u64(&hash, model->size);
-    hash_u64(&hash, model->id_limit);
-    /* A NUL ends each text: vocabulary texts hold none, and the lengths of added ones follow. 0xFF is in no text. */
-    for (size_t id = 0; id < model->id_limit; id++) {
-        const char *text = rung_wordpiece_text(model, (int64_t)id);
-        rung_sha256_update(&hash, text != NULL ? text : "\xFF", text != NULL ? model->bytes[id] + (size_t)1 : 1);
-    }
-    hash_added(&hash, model, &tokenizer->added);
-    hash_added(&hash, model, &tokenizer->added_normalized);
-    hash_template(&hash, &tokenizer->single);
-    hash_template(&hash, &tokenizer->pair);
-    rung_sha256_hex(&hash, tokenizer->hash);
-}
-
-static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root, const rung_named_text *lines,
-                                  const char *name, rung_error *error)
+static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root, const char *name, rung_error *error)
 {
     if (!json_is_object(root)) {
         return rung_fail(error, RUNG_FORMAT, "%s: the file is %s; it must be an object", name,
                          rung_json_type_name(root));
     }
-    const json_t *prefix, *pre_tokenizer;
-    rung_status status = read_model(tokenizer, root, lines, name, &prefix, error);
+    bool is_bpe = false;
+    rung_status status = read_kind(root, name, &is_bpe, error);
     if (status == RUNG_OK) {
-        status = read_normalizer(tokenizer, root, name, error);
-    }
-    if (status == RUNG_OK) {
-        status = require_type(root, "pre_tokenizer", "BertPreTokenizer", name, &pre_tokenizer, error);
+        status = is_bpe ? rung_tokenizer_read_byte_level(tokenizer, root, name, error)
+                        : rung_tokenizer_read_wordpiece(tokenizer, root, name, error);
     }
     if (status == RUNG_OK) {
         status = read_added_tokens(tokenizer, root, name, error);
@@ -413,35 +271,19 @@ static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root,
         status = rung_read_post_processor(tokenizer, root, name, error);
     }
     if (status == RUNG_OK) {
-        rung_tokenizer_classify_ascii(tokenizer);
-        hash_tokenizer(tokenizer, prefix);
+        rung_tokenizer_seal(tokenizer);
     }
     return status;
 }
 
-rung_status rung_tokenizer_parse(const char *json, size_t json_bytes, const char *name, rung_tokenizer **tokenizer,
-                                 rung_error *error)
+rung_status rung_tokenizer_from_json(const json_t *root, const char *name, rung_tokenizer **tokenizer,
+                                     rung_error *error)
 {
-    const rung_named_text none = {0};
-    return rung_tokenizer_parse_json(&(rung_named_text){.name = name, .text = json, .bytes = json_bytes}, &none,
-                                     tokenizer, error);
-}
-
-rung_status rung_tokenizer_parse_json(const rung_named_text *json, const rung_named_text *lines,
-                                      rung_tokenizer **tokenizer, rung_error *error)
-{
-    rung_error local = {RUNG_OK, ""};
-    rung_error *cause = error == NULL ? &local : error;
-    json_t *root = rung_json_parse(json->text, json->bytes, json->name, cause);
-    if (root == NULL) {
-        return cause->code;
+    rung_tokenizer *made = rung_alloc(1, sizeof *made, name, error);
+    if (made == NULL) {
+        return RUNG_NO_MEMORY;
     }
-    rung_status status = RUNG_NO_MEMORY;
-    rung_tokenizer *made = rung_alloc(1, sizeof *made, json->name, cause);
-    if (made != NULL) {
-        status = read_tokenizer(made, root, lines, json->name, cause);
-    }
-    json_decref(root);
+    rung_status status = read_tokenizer(made, root, name, error);
     if (status != RUNG_OK) {
         rung_tokenizer_free(made);
         return status;
@@ -450,15 +292,16 @@ rung_status rung_tokenizer_parse_json(const rung_named_text *json, const rung_na
     return RUNG_OK;
 }
 
-void rung_tokenizer_free(rung_tokenizer *tokenizer)
+rung_status rung_tokenizer_parse(const char *json, size_t json_bytes, const char *name, rung_tokenizer **tokenizer,
+                                 rung_error *error)
 {
-    if (tokenizer == NULL) {
-        return;
+    rung_error local = {RUNG_OK, ""};
+    rung_error *cause = error == NULL ? &local : error;
+    json_t *root = rung_json_parse(json, json_bytes, name, cause);
+    if (root == NULL) {
+        return cause->code;
     }
-    rung_wordpiece_deinit(&tokenizer->model);
-    rung_added_set_deinit(&tokenizer->added);
-    rung_added_set_deinit(&tokenizer->added_normalized);
-    free(tokenizer->single.pieces);
-    free(tokenizer->pair.pieces);
-    free(tokenizer);
+    rung_status status = rung_tokenizer_from_json(root, name, tokenizer, cause);
+    json_decref(root);
+    return status;
 }

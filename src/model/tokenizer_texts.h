@@ -45,4 +45,9 @@ rung_status rung_tokenizer_config_keep(const rung_named_text *config, size_t max
 rung_status rung_tokenizer_split_vocabulary(const rung_named_text *tokenizer_json, char **json, char **lines,
                                             rung_error *error) RUNG_WARN_UNUSED;
 
+/* A tokenizer of a tokenizer.json whose "model.vocab" may be missing: then the lines are it. lines->text may be NULL.
+ * Errors as rung_tokenizer_make. */
+rung_status rung_tokenizer_join_vocabulary(const rung_named_text *tokenizer_json, const rung_named_text *lines,
+                                           rung_tokenizer **tokenizer, rung_error *error) RUNG_WARN_UNUSED;
+
 #endif
