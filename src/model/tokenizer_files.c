@@ -1,7 +1,6 @@
 /* tokenizer_files.c: chooses which of a directory's tokenizer files make the tokenizer. Called by the model loaders;
  * reads no format itself. */
 #include "model/tokenizer.h"
-
 #include "model/tokenizer_texts.h"
 
 const rung_named_text *rung_tokenizer_main_file(const rung_tokenizer_files *files)
