@@ -283,6 +283,67 @@ static void pruning_follows_alpha(void **state)
 }
 
 /* A worker's memory is reused: nothing of a pair may show in the single text that comes after it. */
+/* A cascade.yaml in a temporary file (path is a template of mkstemps); the levels' models are given. */
+static void write_cascade(char *path, const char *first, const char *second, const char *extra)
+{
+    char yaml[1024];
+    char *here = realpath(".", NULL);
+    int fd = mkstemps(path, 5);
+    assert_true(fd >= 0);
+    int length = snprintf(yaml, sizeof yaml,
+                          "levels:\n  - {name: one, model: %s/%s}\n  - {name: two, model: %s/%s, link: wifi}\n%s", here,
+                          first, here, second, extra);
+    assert_int_equal(write(fd, yaml, (size_t)length), length);
+    close(fd);
+    free(here);
+}
+
+/* A long text through two levels: all of its words are weighed, not those of its start alone. */
+static void long_texts_are_read_as_windows(void **state)
+{
+    (void)state;
+    enum { FILLER = 700 };
+    static const char filler[] = "so it goes on ";
+    char path[] = "/tmp/rung_test_cascade.XXXXXX.yaml";
+    char *text = malloc(FILLER * sizeof filler + 64);
+    assert_non_null(text);
+    size_t length = 0;
+    for (size_t i = 0; i < FILLER; i++) {
+        memcpy(text + length, filler, sizeof filler - 1);
+        length += sizeof filler - 1;
+    }
+    memcpy(text + length, "and it is wonderful", 20);
+    length += 19;
+    const rung_input inputs[2] = {{.text = text, .text_bytes = length}, {.text = "Dull.", .text_bytes = 5}};
+    for (int windows = 0; windows < 2; windows++) {
+        write_cascade(path, "models/end.safetensors", "models/edge.safetensors",
+                      windows ? "long_text: windows\nwindow_overlap: 32\n" : "");
+        rung_cascade *cascade = open_cascade(path, &(rung_open_options){.threads = 1});
+        unlink(path);
+        memcpy(path, "/tmp/rung_test_cascade.XXXXXX.yaml", sizeof path);
+        rung_policy policy = cascade->policy;
+        policy.offload.threshold[0] = 1;
+        rung_answers *answers = classify(cascade, &policy, inputs, 2);
+        const rung_level_answer *level = rung_answers_get(answers, 0)->levels;
+        assert_int_equal(rung_answers_get(answers, 0)->num_levels, 2);
+        assert_int_equal(level[0].words, 4 * FILLER + 4);
+        if (windows) {
+            assert_int_equal(level[0].truncated_tokens, 0);
+            assert_true(level[0].tokens > 4 * FILLER);
+            assert_int_equal(level[0].exit_layer, level[0].layers);
+            assert_true(level[0].kept_words < level[0].words);
+        } else {
+            assert_true(level[0].truncated_tokens > 0);
+            /* What was not read is kept: 510 tokens are as many words here at most. */
+            assert_true(level[0].kept_words >= level[0].words - 510);
+        }
+        assert_int_equal(rung_answers_get(answers, 1)->levels[0].tokens, 4);
+        rung_answers_free(answers);
+        rung_cascade_close(cascade);
+    }
+    free(text);
+}
+
 static void nothing_is_left_of_the_request_before(void **state)
 {
     (void)state;
@@ -331,21 +392,6 @@ static void bad_inputs_are_refused_one_by_one(void **state)
     answers = classify(cascade, &cascade->policy, NULL, 0);
     rung_answers_free(answers);
     rung_cascade_close(cascade);
-}
-
-/* A cascade.yaml in a temporary file (path is a template of mkstemps); the levels' models are given. */
-static void write_cascade(char *path, const char *first, const char *second, const char *extra)
-{
-    char yaml[1024];
-    char *here = realpath(".", NULL);
-    int fd = mkstemps(path, 5);
-    assert_true(fd >= 0);
-    int length = snprintf(yaml, sizeof yaml,
-                          "levels:\n  - {name: one, model: %s/%s}\n  - {name: two, model: %s/%s, link: wifi}\n%s", here,
-                          first, here, second, extra);
-    assert_int_equal(write(fd, yaml, (size_t)length), length);
-    close(fd);
-    free(here);
 }
 
 /* Logits of transformers for the multi-label golden model, as its sigmoids, alone and as two levels. */
@@ -461,6 +507,7 @@ int main(void)
         cmocka_unit_test(always_top_is_the_top_model_alone),
         cmocka_unit_test(thresholds_at_their_ends),
         cmocka_unit_test(pruning_follows_alpha),
+        cmocka_unit_test(long_texts_are_read_as_windows),
         cmocka_unit_test(nothing_is_left_of_the_request_before),
         cmocka_unit_test(bad_inputs_are_refused_one_by_one),
         cmocka_unit_test(labels_by_themselves),

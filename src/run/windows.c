@@ -17,6 +17,7 @@ void rung_windows_deinit(rung_windows *windows)
     free(windows->importance);
     free(windows->logits);
     free(windows->states);
+    free(windows->exits);
     *windows = (rung_windows){0};
 }
 
@@ -47,6 +48,7 @@ static rung_status reserve(rung_windows *windows, size_t count, size_t num_token
         {(void **)&windows->importance, &windows->importance_capacity, num_tokens, sizeof *windows->importance},
         {(void **)&windows->logits, &windows->logits_capacity, count * config->num_labels, sizeof *windows->logits},
         {(void **)&windows->states, &windows->states_capacity, count * config->hidden_size, sizeof *windows->states},
+        {(void **)&windows->exits, &windows->exits_capacity, 2 * config->num_labels, sizeof *windows->exits},
     };
     rung_status status = RUNG_OK;
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0] && status == RUNG_OK; i++) {
@@ -92,7 +94,7 @@ static void fill_window(rung_windows *windows, const rung_encoding *tokens, size
                       .logits = windows->logits + index * config->num_labels,
                       .state = windows->states + index * config->hidden_size,
                       .importance = windows->importance + start};
-    rung_exit_init(&job->exit, &ALL_LAYERS, calibration, (uint32_t)config->num_labels, NULL);
+    rung_exit_init(&job->exit, &ALL_LAYERS, calibration, (uint32_t)config->num_labels, windows->exits);
 }
 
 rung_status rung_windows_make(rung_windows *windows, const rung_encoding *tokens, const rung_model_config *config,

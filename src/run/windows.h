@@ -20,8 +20,9 @@ typedef struct rung_windows {
     float *importance;
     float *logits; /* [count, num_labels] */
     float *states; /* [count, hidden_size] */
+    double *exits; /* [2, num_labels] for the exit states, which share it: none is asked */
     size_t jobs_capacity, first_capacity, ids_capacity, type_ids_capacity, importance_capacity, logits_capacity,
-        states_capacity;
+        states_capacity, exits_capacity;
 } rung_windows;
 
 void rung_windows_deinit(rung_windows *windows);
