@@ -120,7 +120,6 @@ static void test_edited_header(void **state)
     check_edit(packed, "\"pooler.scales\"", "\"pooler.skales\"", RUNG_NOT_FOUND, "tensor \"pooler.scales\" is missing");
     check_edit(packed, "\"sha256\"", "\"sha257\"", RUNG_FORMAT, "metadata \"sha256\" is missing");
     check_edit(packed, "\"config\"", "\"canfig\"", RUNG_FORMAT, "metadata \"config\" is missing: write the file again");
-    check_edit(packed, "\"tokenizer\"", "\"takenizer\"", RUNG_FORMAT, "metadata \"tokenizer\" is missing");
     check_edit(packed, "\\\"vocab_size\\\":12", "\\\"vocab_size\\\":10", RUNG_MISMATCH,
                "packed[tokenizer]: has token ids up to 10, but");
     check_edit(packed, "\\\"model_type\\\":\\\"bert\\\"", "\\\"model_type\\\":\\\"brat\\\"", RUNG_UNSUPPORTED,

@@ -218,7 +218,7 @@ static void test_directory_without_a_file(void **state)
     check_directory_fails(directory, RUNG_NOT_FOUND, "has no config.json: a model directory holds");
     fixture_model(directory, &FIXTURE_SMALL);
     fixture_delete(directory, "tokenizer.json");
-    check_directory_fails(directory, RUNG_NOT_FOUND, "has no tokenizer.json: write it in Python");
+    check_directory_fails(directory, RUNG_NOT_FOUND, "has no tokenizer.json, vocab.json with merges.txt, or vocab.txt: write them");
     fixture_write(directory, "tokenizer.json", FIXTURE_TOKENIZER);
     fixture_delete(directory, "model.safetensors");
     check_directory_fails(directory, RUNG_NOT_FOUND, "has no model.safetensors");

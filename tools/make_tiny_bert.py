@@ -74,28 +74,21 @@ def vocabulary(cased):
     return list(dict.fromkeys(words))
 
 
-BERT_NAMES = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "unk": "[UNK]", "mask": "[MASK]"}
-
-
-def make_tokenizer(words, cased, special=None, two_separators=False):
-    """special: the words that stand for [CLS] and so on. two_separators: RoBERTa's pair form, without type ids."""
-    special = special or BERT_NAMES
-    names = [word for word in words if word in special.values()]
-    cls, sep = special["cls"], special["sep"]
+def make_tokenizer(words, cased):
     tokenizer = Tokenizer(
         models.WordPiece(
-            {word: index for index, word in enumerate(words)}, unk_token=special["unk"], max_input_chars_per_word=100
+            {word: index for index, word in enumerate(words)}, unk_token="[UNK]", max_input_chars_per_word=100
         )
     )
-    tokenizer.add_special_tokens(names)
+    tokenizer.add_special_tokens(SPECIAL)
     tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=not cased
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{cls}:0 $A:0 {sep}:0",
-        pair=f"{cls}:0 $A:0 {sep}:0 {sep}:0 $B:0 {sep}:0" if two_separators else f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
-        special_tokens=[(cls, words.index(cls)), (sep, words.index(sep))],
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer

@@ -2,7 +2,7 @@
 """Writes tests/golden/tiny-distilbert, tiny-roberta and tiny-sharded: small random classifiers of other families and forms.
 
 tiny-distilbert  DistilBERT: field and tensor names of its own, no token types, ReLU before the classifier; activation relu.
-tiny-roberta     RoBERTa: positions that follow the padding id, one token type, a classifier of two layers.
+tiny-roberta     RoBERTa: positions that follow the padding id, one token type, a classifier of two layers; byte-level BPE.
 tiny-sharded     BERT for several labels at once, its weights in two shards with LayerNorm.gamma and LayerNorm.beta.
 
 Weights are drawn as make_tiny_bert.py draws them, and stored as float16.
@@ -16,8 +16,10 @@ import os
 
 import torch
 from safetensors.torch import save_file
+from tokenizers import ByteLevelBPETokenizer
+from tokenizers.processors import RobertaProcessing
 
-from make_tiny_bert import BERT_NAMES, ROOT, Weights, make_tokenizer, vocabulary, write_text
+from make_tiny_bert import ROOT, Weights, make_tokenizer, vocabulary, write_text
 
 DISTILBERT_LAYER = [
     ("attention.q_lin", "hidden", "hidden", 1.3),
@@ -39,7 +41,6 @@ BERT_LAYER = [
     ("output.dense", "hidden", "intermediate", 1.5),
     ("output.LayerNorm", "hidden", None, None),
 ]
-ROBERTA_NAMES = {"cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
 
 VARIANTS = {
     "tiny-distilbert": {
@@ -56,7 +57,6 @@ VARIANTS = {
         "layer": DISTILBERT_LAYER,
         "pooler": "pre_classifier",
         "classifier": "classifier",
-        "special": BERT_NAMES,
         "config": {
             "activation": "relu",
             "architectures": ["DistilBertForSequenceClassification"],
@@ -83,7 +83,6 @@ VARIANTS = {
         "layer": BERT_LAYER,
         "pooler": "classifier.dense",
         "classifier": "classifier.out_proj",
-        "special": ROBERTA_NAMES,
         "config": {
             "architectures": ["RobertaForSequenceClassification"],
             "hidden_act": "gelu",
@@ -111,7 +110,6 @@ VARIANTS = {
         "layer": BERT_LAYER,
         "pooler": "bert.pooler.dense",
         "classifier": "classifier",
-        "special": BERT_NAMES,
         "shards": 2,
         "config": {
             "architectures": ["BertForSequenceClassification"],
@@ -128,6 +126,18 @@ VARIANTS = {
         },
     },
 }
+
+
+def byte_level():
+    """RoBERTa's tokenizer with few merges, learned from the words of the other models."""
+    bpe = ByteLevelBPETokenizer()
+    lines = [f"the {word} was {word}ing, not {word}ed." for word in vocabulary(False)[100:]]
+    bpe.train_from_iterator(lines, vocab_size=320, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False)
+    tokenizer = bpe._tokenizer
+    tokenizer.post_processor = RobertaProcessing(
+        ("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False
+    )
+    return tokenizer
 
 
 def make_weights(variant, vocab_size):
@@ -168,11 +178,9 @@ def save_shards(directory, tensors, count):
 
 def write_variant(directory, variant):
     os.makedirs(directory, exist_ok=True)
-    special = variant["special"]
-    words = vocabulary(False)
-    order = ["cls", "pad", "sep", "unk", "mask"] if special is ROBERTA_NAMES else ["pad", "unk", "cls", "sep", "mask"]
-    words[: len(order)] = [special[name] for name in order]
-    tensors, exits = make_weights(variant, len(words))
+    tokenizer = byte_level() if variant["prefix"] == "roberta" else make_tokenizer(vocabulary(False), False)
+    vocab_size = tokenizer.get_vocab_size()
+    tensors, exits = make_weights(variant, vocab_size)
     if "shards" in variant:
         old = {
             name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
@@ -187,13 +195,12 @@ def write_variant(directory, variant):
         "id2label": {str(index): label for index, label in enumerate(variant["labels"])},
         "label2id": {label: index for index, label in enumerate(variant["labels"])},
         "max_position_embeddings": variant["positions"],
-        "vocab_size": len(words),
+        "vocab_size": vocab_size,
     }
     write_text(os.path.join(directory, "config.json"), json.dumps(config, separators=(",", ":"), sort_keys=True))
-    tokenizer = make_tokenizer(words, False, special, two_separators=special is ROBERTA_NAMES)
     write_text(os.path.join(directory, "tokenizer.json"), tokenizer.to_str(pretty=False))
     size = sum(entry.stat().st_size for entry in os.scandir(directory))
-    print(f"{os.path.basename(directory)}: {size} bytes, {len(words)} words")
+    print(f"{os.path.basename(directory)}: {size} bytes, {vocab_size} words")
 
 
 def main():

@@ -3,9 +3,11 @@
 
     python3 tools/tokenizer_golden.py cases    tests/golden/tokenizer_small.json, _variants.json and _cases.jsonl.zst
     python3 tools/tokenizer_golden.py hashes   tests/golden/tokenizer_hashes.json (about two minutes)
+    python3 tools/tokenizer_golden.py bpe      tests/golden/byte_level_small.json, _variants.json, _cases.jsonl.zst, _hashes.json
 
-Both need ../shared (models, and for hashes data); run from the root of the tree. Needs tokenizers and zstandard.
-The small tokenizer is our own: a list of words and word parts, and the characters of the cases. Spans are byte offsets.
+All need ../shared (models, and for hashes data); run from the root of the tree. Needs tokenizers and zstandard.
+The small tokenizer is our own: a list of words and word parts, and the characters of the cases. The byte-level one is
+trained on the cases. Spans are byte offsets.
 """
 import array
 import hashlib
@@ -18,7 +20,7 @@ import subprocess
 import sys
 
 import tokenizers
-from tokenizers import Tokenizer, normalizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 GOLDEN = pathlib.Path("tests/golden")
 SHARED = pathlib.Path("../shared")
@@ -147,7 +149,8 @@ def sequence_piece(letter, type_id):
 
 
 def variants(small):
-    """Overrides of members of the small tokenizer's top-level objects; added_tokens are appended."""
+    """Overrides of members of the small tokenizer's top-level objects; those with a type replace the object, added_tokens are
+    appended."""
     size = len(small["model"]["vocab"])
     vocab = small["model"]["vocab"]
 
@@ -189,6 +192,8 @@ def apply_variant(small, variant):
     for key, value in variant.items():
         if key == "added_tokens":
             config[key] += value
+        elif "type" in value:
+            config[key] = value
         else:
             config[key].update(value)
     return Tokenizer.from_str(json.dumps(config))
@@ -291,5 +296,117 @@ def write_hashes():
         file.write(json.dumps(result, indent=1) + "\n")
 
 
+BPE_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+BPE_TEXTS = [
+    "it's IT'S we've they're I'm you'll he'd don't o'clock 'tis '' ' 'x 'll 'lx 're' 'v 'r's", "'s", "'", " 's", "a  'S",
+    "one  two   three    four", "trailing ", "trailing  ", "  leading", "a\n\nb\n c \n d\t\te", "\u00a0x\u3000\u3000y \u2003 z",
+    "\u3000", "\u3000a", "\u3000\u3000a", " \u3000", "a1b2 12ab 3.14 ½x ²y ١٢ Ⅷ 第3回", "x² ½cup", "!!!'s ...a -- b", "#tag @user a_b",
+    "<mask>", "a <mask> b", "a  <mask>b", "<mask><mask>", "\n<mask>\n", "<s>a</s> <pad>", "a<s>b", "<s> é", "<mask>é", "</s>\u3000x",
+    "<s>'s", "<mask>  x", "<unk>x<unk>", "Foo Bar", "a FooBar Foo", "x <e1> y <e1>z", "word<e2>word <e2> word", "😀<e1> 😀",
+    "\u0558\u1c89\ua7cb\U000105c0 \U0001e4d0", "a\u0301b é\u200d\u200cx", "\x85a\x1cb\x1dc", "\u180ea\u200bb\ufeff",
+]
+
+
+def bpe_texts():
+    yield from BPE_TEXTS
+    yield from texts()
+
+
+def small_bpe():
+    """300 merges that were learned from the cases, in the spelling of older files."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(vocab_size=len(BPE_SPECIAL) + 256 + 300, special_tokens=list(BPE_SPECIAL),
+                                  max_token_length=12, show_progress=False,
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator([*WORDS, *(" " + w for w in WORDS * 3), *BPE_TEXTS, *TEXTS], trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [added(i, t, lstrip=t == "<mask>", normalized=t != "<mask>", special=True)
+                         for i, t in enumerate(BPE_SPECIAL)],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True},
+        "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True,
+                           "add_prefix_space": False},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True},
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
+                  "fuse_unk": False, "vocab": model["vocab"], "merges": [" ".join(m) for m in model["merges"]]}}
+
+
+def bpe_variants(small):
+    size = len(small["model"]["vocab"])
+    template = {"type": "TemplateProcessing", "single": [special_piece("<s>", 0), sequence_piece("A", 0), special_piece("</s>", 0)],
+                "pair": [special_piece("<s>", 0), sequence_piece("A", 0), special_piece("</s>", 0), sequence_piece("B", 1)],
+                "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in (("<s>", 0), ("</s>", 2))}}
+
+    def trimming(prefix, trim):
+        return {"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": trim, "use_regex": True}
+
+    return {
+        "default": {},
+        "prefix": {"pre_tokenizer": {"add_prefix_space": True}, "post_processor": {"add_prefix_space": True}},
+        "prefix_trimmed": {"pre_tokenizer": {"add_prefix_space": True}},
+        "untrimmed": {"post_processor": {"trim_offsets": False}},
+        "template": {"post_processor": template},
+        "sequence": {"post_processor": {"type": "Sequence", "processors": [trimming(False, True), template]}},
+        "bert_processing": {"post_processor": {"type": "BertProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0]}},
+        "merge_pairs": {"model": {"merges": [m.split(" ") for m in small["model"]["merges"][:20]]}},
+        "no_merges": {"model": {"merges": []}},
+        "added": {"pre_tokenizer": {"add_prefix_space": True}, "added_tokens": [
+            added(size, "<e1>", lstrip=True, rstrip=True), added(size + 1, "<e2>", single_word=True, normalized=True),
+            added(size + 2, "Foo Bar", rstrip=True, normalized=True), added(size + 3, "😀", lstrip=True, normalized=True)]},
+    }
+
+
+def case_lines(chosen, made, cases):
+    for variant, text, pair, max_tokens in cases:
+        case = {"variant": variant, "text": text, "pair": pair, "max_tokens": max_tokens,
+                **encode(made[variant], text, pair, max_tokens)}
+        yield json.dumps(case, separators=(",", ":")) + "\n"
+
+
+def hash_spans(tokenizer, path):
+    """Of each text: its count, ids, and the byte spans of its tokens."""
+    import zstandard
+    sha = hashlib.sha256()
+    with open(path, "rb") as raw:
+        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(raw), encoding="utf-8", newline="\n"):
+            row = json.loads(line)
+            encoding = tokenizer.encode(row["text"], row.get("text_pair"))
+            offsets = [byte_offsets(row["text"]), byte_offsets(row.get("text_pair", ""))]
+            spans = [(offsets[s or 0][b], offsets[s or 0][e])
+                     for (b, e), s in zip(encoding.offsets, encoding.sequence_ids)]
+            sha.update(struct.pack("<i", len(encoding.ids)))
+            for numbers in (encoding.ids, [b for b, _ in spans], [e for _, e in spans]):
+                sha.update(array.array("i", numbers).tobytes())
+    return sha.hexdigest()
+
+
+def write_bpe():
+    small = small_bpe()
+    chosen = bpe_variants(small)
+    made = {name: apply_variant(small, v) for name, v in chosen.items()}
+    cases = [("default", text, None, NO_LIMIT) for text in dict.fromkeys(bpe_texts()) if len(text) < 2000]
+    cases += [("default", "the film was unaffable but good", None, m) for m in (2, 3, 4, 5, 8, 9, 10, 11)]
+    cases += [("default", a, b, m) for a, b in PAIRS[:6] for m in (4, 5, 6, 9, NO_LIMIT)]
+    for i, name in enumerate(n for n in chosen if n != "default"):
+        cases += [(name, text, None, NO_LIMIT) for text in BPE_TEXTS]
+        cases += [(name, text, None, NO_LIMIT) for j, text in enumerate(TEXTS) if (i + j) % 6 == 0]
+        cases += [(name, a, b, m) for a, b in PAIRS[:9:3] for m in (5, NO_LIMIT)]
+    with open(GOLDEN / "byte_level_small.json", "w", encoding="ascii") as file:
+        file.write(json.dumps(small, separators=(",", ":")) + "\n")
+    with open(GOLDEN / "byte_level_variants.json", "w", encoding="ascii") as file:
+        file.write(json.dumps(chosen, separators=(",", ":")) + "\n")
+    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / "byte_level_cases.jsonl.zst"],
+                   input="".join(case_lines(chosen, made, cases)).encode("ascii"), check=True)
+    files = [f for f in sorted((SHARED / "data").glob("*/*.zst")) if not f.match("imdb/[tu][rn]*")]
+    made["default"].no_truncation()
+    hashes = {str(f.relative_to(SHARED / "data")): hash_spans(made["default"], f) for f in files}
+    with open(GOLDEN / "byte_level_hashes.json", "w", encoding="ascii") as file:
+        file.write(json.dumps({"reference": "tokenizers " + tokenizers.__version__, "data": hashes}, indent=1) + "\n")
+    print(len(cases), "cases,", len(small["model"]["vocab"]), "tokens, tokenizers", tokenizers.__version__)
+
+
 if __name__ == "__main__":
-    {"cases": write_cases, "hashes": write_hashes}[sys.argv[1]]()
+    {"cases": write_cases, "hashes": write_hashes, "bpe": write_bpe}[sys.argv[1]]()

@@ -228,6 +228,11 @@ static void split(rung_token_pass *pass, size_t begin, size_t end)
     }
 }
 
+static void put_added(rung_token_pass *pass, int32_t id, size_t begin, size_t end)
+{
+    rung_pass_put(pass, id, (uint32_t)begin, (uint32_t)end);
+}
+
 /* Memory for the longest word that the model looks at. */
 static rung_status reserve(const rung_tokenizer *tokenizer, struct rung_token_scratch *scratch, rung_error *error)
 {
@@ -275,4 +280,4 @@ static void hash_options(const rung_tokenizer *tokenizer, rung_sha256 *hash)
     rung_tokenizer_hash_number(hash, (uint64_t)model->unknown_id);
 }
 
-const rung_splitter rung_bert_splitter = {split, reserve, hash_options};
+const rung_splitter rung_bert_splitter = {split, put_added, reserve, hash_options};

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 #include "model/byte_level.h"
 #include "model/tokenizer_pass.h"
+#include "model/unicode.h"
 
 #include <string.h>
 
@@ -31,10 +32,24 @@ static size_t char_end(const char *text, size_t at, size_t end)
     return at;
 }
 
+/* Moves the ends of a span inwards over so many characters of the text, but not over each other. */
+static void shrink(const rung_token_pass *pass, size_t leading, size_t trailing, size_t *begin, size_t *end)
+{
+    bool first = pass->total == 0 || *begin == 0;
+    if (leading > 0 && first && pass->tokenizer->byte_level.trim_keeps_first) {
+        leading--;
+    }
+    for (; leading > 0 && *begin < *end; leading--) {
+        *begin = char_end(pass->text, *begin, *end);
+    }
+    for (; trailing > 0 && *end > *begin; trailing--) {
+        *end = char_begin(pass->text, *end - 1);
+    }
+}
+
 /* Takes the blanks at both ends of the token's bytes out of its span. The reference moves the ends by characters of the text,
  * whether they are those blanks or stand behind one that was added. */
-static void trim(const rung_token_pass *pass, const char *bytes, size_t count, size_t text_end, size_t *begin,
-                 size_t *end)
+static void trim(const rung_token_pass *pass, const char *bytes, size_t count, size_t *begin, size_t *end)
 {
     size_t leading = 0;
     while (leading < count && bytes[leading] == ' ') {
@@ -44,16 +59,33 @@ static void trim(const rung_token_pass *pass, const char *bytes, size_t count, s
     while (trailing < count && bytes[count - 1 - trailing] == ' ') {
         trailing++;
     }
-    bool first = pass->total == 0 || *begin == 0;
-    if (leading > 0 && first && pass->tokenizer->byte_level.trim_keeps_first) {
-        leading--;
+    shrink(pass, leading, trailing, begin, end);
+}
+
+/* The character that stands for a blank in token texts. */
+#define BLANK_STAND_IN 0x120U
+
+static bool is_trimmed(const char *text, size_t begin, size_t end)
+{
+    uint32_t code_point = rung_utf8_next(text, end, &begin);
+    return code_point == BLANK_STAND_IN || rung_unicode_get(code_point).flags & RUNG_UNICODE_SPACE;
+}
+
+/* An added token's text is what it matched, white space that its flags took included. */
+static void put_added(rung_token_pass *pass, int32_t id, size_t begin, size_t end)
+{
+    if (pass->tokenizer->byte_level.trim_offsets) {
+        size_t leading = 0;
+        size_t trailing = 0;
+        for (size_t at = begin; at < end && is_trimmed(pass->text, at, end); leading++) {
+            at = char_end(pass->text, at, end);
+        }
+        for (size_t at = end; at > begin && is_trimmed(pass->text, char_begin(pass->text, at - 1), at); trailing++) {
+            at = char_begin(pass->text, at - 1);
+        }
+        shrink(pass, leading, trailing, &begin, &end);
     }
-    for (; leading > 0 && *begin < *end; leading--) {
-        *begin = char_end(pass->text, *begin, text_end);
-    }
-    for (; trailing > 0 && *end > *begin; trailing--) {
-        *end = char_begin(pass->text, *end - 1);
-    }
+    rung_pass_put(pass, id, (uint32_t)begin, (uint32_t)end);
 }
 
 /* Puts the token of the piece's bytes [first, last). */
@@ -64,7 +96,7 @@ static void put_part(rung_token_pass *pass, const piece *from, int32_t id, size_
     size_t end = char_end(pass->text, from->at + (last > shift + 1 ? last - shift - 1 : 0), text_end);
     const char *bytes = from->bytes + first;
     if (pass->tokenizer->byte_level.trim_offsets && (bytes[0] == ' ' || from->bytes[last - 1] == ' ')) {
-        trim(pass, bytes, last - first, text_end, &begin, &end);
+        trim(pass, bytes, last - first, &begin, &end);
     }
     rung_pass_put(pass, id, (uint32_t)begin, (uint32_t)end);
 }
@@ -140,7 +172,7 @@ static void split(rung_token_pass *pass, size_t begin, size_t end)
     rung_added_piece found;
     while (pass->status == RUNG_OK && rung_added_split_next(&split, &found)) {
         if (found.token_id >= 0) {
-            rung_pass_put(pass, found.token_id, (uint32_t)(begin + found.begin), (uint32_t)(begin + found.end));
+            put_added(pass, found.token_id, begin + found.begin, begin + found.end);
         } else {
             split_stretch(pass, begin + found.begin, begin + found.end);
         }
@@ -163,4 +195,4 @@ static void hash_options(const rung_tokenizer *tokenizer, rung_sha256 *hash)
     rung_bpe_hash(&tokenizer->byte_level.bpe, hash);
 }
 
-const rung_splitter rung_byte_level_splitter = {split, reserve, hash_options};
+const rung_splitter rung_byte_level_splitter = {split, put_added, reserve, hash_options};

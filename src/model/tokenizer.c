@@ -53,7 +53,7 @@ static void put_sequence(rung_token_pass *pass, rung_text text)
     rung_added_piece piece;
     while (pass->status == RUNG_OK && rung_added_split_next(&split, &piece)) {
         if (piece.token_id >= 0) {
-            rung_pass_put(pass, piece.token_id, (uint32_t)piece.begin, (uint32_t)piece.end);
+            pass->tokenizer->splitter->put_added(pass, piece.token_id, piece.begin, piece.end);
         } else {
             pass->tokenizer->splitter->split(pass, piece.begin, piece.end);
         }

@@ -86,6 +86,8 @@ static inline void rung_pass_put(rung_token_pass *pass, int32_t id, uint32_t beg
 struct rung_splitter {
     /* Tokens of text[begin..end) of the pass: a stretch between added tokens that match the text as it is. */
     void (*split)(rung_token_pass *pass, size_t begin, size_t end);
+    /* Puts an added token that matched text[begin..end). */
+    void (*put_added)(rung_token_pass *pass, int32_t id, size_t begin, size_t end);
     /* Makes ready what it needs of the scratch. */
     rung_status (*reserve)(const rung_tokenizer *tokenizer, struct rung_token_scratch *scratch, rung_error *error);
     /* Hashes its name and those of its options that decide ids. */
