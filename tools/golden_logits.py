@@ -32,7 +32,7 @@ GOLDEN = os.path.join(ROOT, "tests", "golden")
 # From eight words to over 1,000, which is more than 512 tokens.
 ROWS = [600, 901, 279, 247, 879, 346, 724, 966]
 COLUMN_SUM_ROWS = [600, 901]
-FAMILIES = ["tiny-distilbert", "tiny-roberta", "tiny-sharded"]
+FAMILIES = ["tiny-distilbert", "tiny-roberta", "tiny-bertweet", "tiny-sharded"]
 # RoBERTa gives a typed padding token the padding's position.
 FAMILY_TEXTS = [{"text": "the <pad> was good and <pad><pad> great"}]
 

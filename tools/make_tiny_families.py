@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/tiny-distilbert, tiny-roberta and tiny-sharded: small random classifiers of other families and forms.
+"""Writes tests/golden/tiny-distilbert, tiny-roberta, tiny-bertweet and tiny-sharded: small random classifiers of other
+families and forms.
 
 tiny-distilbert  DistilBERT: field and tensor names of its own, no token types, ReLU before the classifier; activation relu.
 tiny-roberta     RoBERTa: positions that follow the padding id, one token type, a classifier of two layers; byte-level BPE.
+tiny-bertweet    RoBERTa with BERTweet's vocab.txt and bpe.codes.
 tiny-sharded     BERT for several labels at once, its weights in two shards with LayerNorm.gamma and LayerNorm.beta.
 
 Weights are drawn as make_tiny_bert.py draws them, and stored as float16.
@@ -13,13 +15,14 @@ Weights are drawn as make_tiny_bert.py draws them, and stored as float16.
 import argparse
 import json
 import os
+import string
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import ByteLevelBPETokenizer
 from tokenizers.processors import RobertaProcessing
 
-from make_tiny_bert import ROOT, Weights, make_tokenizer, vocabulary, write_text
+from make_tiny_bert import ROOT, WORDS, Weights, make_tokenizer, vocabulary, write_text
 
 DISTILBERT_LAYER = [
     ("attention.q_lin", "hidden", "hidden", 1.3),
@@ -96,6 +99,35 @@ VARIANTS = {
             "type_vocab_size": 1,
         },
     },
+    "tiny-bertweet": {
+        "seed": 5,
+        "layers": 2,
+        "hidden": 16,
+        "heads": 2,
+        "intermediate": 24,
+        "positions": 66,
+        "types": 1,
+        "labels": ["NEG", "NEU", "POS"],
+        "prefix": "roberta",
+        "layer_prefix": "encoder.layer",
+        "layer": BERT_LAYER,
+        "pooler": "classifier.dense",
+        "classifier": "classifier.out_proj",
+        "tweets": True,
+        "config": {
+            "architectures": ["RobertaForSequenceClassification"],
+            "hidden_act": "gelu",
+            "hidden_size": 16,
+            "intermediate_size": 24,
+            "layer_norm_eps": 1e-5,
+            "model_type": "roberta",
+            "num_attention_heads": 2,
+            "num_hidden_layers": 2,
+            "pad_token_id": 1,
+            "tokenizer_class": "BertweetTokenizer",
+            "type_vocab_size": 1,
+        },
+    },
     "tiny-sharded": {
         "seed": 8,
         "layers": 3,
@@ -140,6 +172,27 @@ def byte_level():
     return tokenizer
 
 
+def save_tweet_vocabulary(directory):
+    """bpe.codes: pairs that are merged, first the most frequent; vocab.txt: pieces, "@@" behind those that go on. Returns
+    how many ids there are: four special tokens come before the file's, and <mask> behind."""
+    pairs, pieces = [], []
+    for letter in string.ascii_letters + string.digits + "!\"#'(),-.:;?/<>@":
+        pieces += [letter + "@@", letter]
+    for word in WORDS + ["@USER", "HTTPURL"]:
+        symbols = list(word[:-1]) + [word[-1] + "</w>"]
+        while len(symbols) > 1:
+            pairs.append((symbols[0], symbols[1]))
+            symbols[:2] = [symbols[0] + symbols[1]]
+            pieces.append(symbols[0].removesuffix("</w>") if len(symbols) == 1 else symbols[0] + "@@")
+    pairs, pieces = list(dict.fromkeys(pairs)), list(dict.fromkeys(pieces))
+    codes = [f"{left} {right} {len(pairs) - rank}" for rank, (left, right) in enumerate(pairs)]
+    write_text(os.path.join(directory, "bpe.codes"), "\n".join(codes))
+    write_text(os.path.join(directory, "vocab.txt"), "\n".join(f"{piece} 1" for piece in pieces))
+    config = {"tokenizer_class": "BertweetTokenizer", "normalization": True, "model_max_length": 64}
+    write_text(os.path.join(directory, "tokenizer_config.json"), json.dumps(config, separators=(",", ":")))
+    return 4 + len(pieces) + 1
+
+
 def make_weights(variant, vocab_size):
     weights, tensors = Weights(variant["seed"]), {}
     hidden, prefix, labels = variant["hidden"], variant["prefix"], len(variant["labels"])
@@ -178,8 +231,12 @@ def save_shards(directory, tensors, count):
 
 def write_variant(directory, variant):
     os.makedirs(directory, exist_ok=True)
-    tokenizer = byte_level() if variant["prefix"] == "roberta" else make_tokenizer(vocabulary(False), False)
-    vocab_size = tokenizer.get_vocab_size()
+    if "tweets" in variant:
+        vocab_size = save_tweet_vocabulary(directory)
+    else:
+        tokenizer = byte_level() if variant["prefix"] == "roberta" else make_tokenizer(vocabulary(False), False)
+        vocab_size = tokenizer.get_vocab_size()
+        write_text(os.path.join(directory, "tokenizer.json"), tokenizer.to_str(pretty=False))
     tensors, exits = make_weights(variant, vocab_size)
     if "shards" in variant:
         old = {
@@ -198,7 +255,6 @@ def write_variant(directory, variant):
         "vocab_size": vocab_size,
     }
     write_text(os.path.join(directory, "config.json"), json.dumps(config, separators=(",", ":"), sort_keys=True))
-    write_text(os.path.join(directory, "tokenizer.json"), tokenizer.to_str(pretty=False))
     size = sum(entry.stat().st_size for entry in os.scandir(directory))
     print(f"{os.path.basename(directory)}: {size} bytes, {vocab_size} words")
 

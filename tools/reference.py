@@ -13,7 +13,7 @@ from importlib.metadata import version
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 
 def versions():
@@ -46,12 +46,18 @@ class Reference:
         if config.model_type == "roberta":
             self.max_tokens -= config.pad_token_id + 1
         self.takes_type_ids = config.model_type == "bert"
-        self.tokenizer = Tokenizer.from_file(os.path.join(self.directory, "tokenizer.json"))
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
+        path = os.path.join(self.directory, "tokenizer.json")
+        self.slow = None if os.path.exists(path) else AutoTokenizer.from_pretrained(self.directory)
+        if self.slow is None:
+            self.tokenizer = Tokenizer.from_file(path)
+            self.tokenizer.no_padding()
+            self.tokenizer.no_truncation()
 
     def encode(self, text, pair=None, max_tokens=None):
         """Token ids and type ids of a text or pair, cut to max_tokens (longest first, right side)."""
+        if self.slow is not None:
+            encoded = self.slow(text, pair, truncation="longest_first", max_length=max_tokens or self.max_tokens)
+            return encoded["input_ids"], [0] * len(encoded["input_ids"])
         self.tokenizer.enable_truncation(max_tokens or self.max_tokens, strategy="longest_first", direction="right")
         encoding = self.tokenizer.encode(text) if pair is None else self.tokenizer.encode(text, pair)
         self.tokenizer.no_truncation()

@@ -4,12 +4,14 @@
     python3 tools/tokenizer_golden.py cases    tests/golden/tokenizer_small.json, _variants.json and _cases.jsonl.zst
     python3 tools/tokenizer_golden.py hashes   tests/golden/tokenizer_hashes.json (about two minutes)
     python3 tools/tokenizer_golden.py bpe      tests/golden/byte_level_small.json, _variants.json, _cases.jsonl.zst, _hashes.json
+    python3 tools/tokenizer_golden.py tweets   tests/golden/tweet_vocab.txt, tweet_bpe.codes, tweet_cases.jsonl.zst (needs transformers)
 
 All need ../shared (models, and for hashes data); run from the root of the tree. Needs tokenizers and zstandard.
 The small tokenizer is our own: a list of words and word parts, and the characters of the cases. The byte-level one is
 trained on the cases. Spans are byte offsets.
 """
 import array
+import collections
 import hashlib
 import io
 import itertools
@@ -408,5 +410,87 @@ def write_bpe():
     print(len(cases), "cases,", len(small["model"]["vocab"]), "tokens, tokenizers", tokenizers.__version__)
 
 
+TWEETS = [
+    "SC has first two presumptive cases of coronavirus, DHEC confirms https://postandcourier.com/health/covid19/sc-has-first-two HTTPURL via @postandcourier",
+    "@user1 @some_one: I can't believe it!!! #happy #no1 :-) http://t.co/abc123 :D", "RT @news: it's 5 p.m. here, 7 a . m . there & <3",
+    "cannot won't ain't can't don't shouldn't've I'm you're he's we'll they'd I've", "CANNOT DON'T I'M", "the cat's n't n 't",
+    "I don\u2019t know\u2026 really\u2026\u2026 \u2018quoted\u2019 \u201cx\u201d", "so coooool!!!!!!! ......... ????? -----> <---- ~~~~~",
+    "call me: +1 (555) 123-4567 or 555.123.4567 or 1234567 or 12345678901 or 01 23 456 7890", "(800)5551234 +0 *123*456-7890 +15551234567",
+    "&amp; &lt;b&gt; &quot;x&quot; &eacute; &nbsp;z &hellip; &rsquo; &#65; &#x41; &#x1F600; &#128; &#x80; &#129; &bogus; &; &#; &x; &x41; &a b;",
+    "&ampx &amp &amp;amp; &#0065; &#xD800; &#99999999; &#abc; &Eacute; &EACUTE; a&amp;b",
+    "www.example.com example.com EXAMPLE.CO.UK/path?q=1&r=2 foo.bar/baz (http://a.b/c) <http://x.y> http://en.wikipedia.org/wiki/A_(b)",
+    "http://a http:// http:/x https:y http://foo.com/(a(b)c)d http://foo.com/a(b http://foo.com/). ftp://x.com HTTP://A.B/C, wwwhat httpd",
+    "http://x.com/a'b\"c end. http://x.com/a, http://x.com/?! t.co/x t.co/xy a.b.c node.js U.S.A. e.g. 3.14.159 v1.2.3 x.y@z.com",
+    "me.too+tag@mail.example.org foo@bar foo@bar.c a@b.co a.b@c.d.e @ @@ @a@b @user. @_x_ foo@_gmail.com_ x@y..z mail@-a-.b-c",
+    ":) :-( :'( =] 8D ;p :P :/ :\\ :| :@ :} (: (-: )': [8 <:) >:( :)> <3 </3 D: d: p8 @: }: :o) :o :O) xD", "8) 80 8-) =) =D ==> <= >= <- -> <-- -->",
+    "<b>bold</b> <a href=\"x\"> < b > <> <a<b> a<b <br/>", "#tag #t #1 #tag's #a-b #a- ##x # #-a #_a #caf\u00e9! #\u65e5\u672c\u8a9e",
+    "mother-in-law rock'n'roll o'clock 'tis ab'c a'b -ab- snake_case_name _x_ a_ x- it-'s", "1/2 3,000 12:30 1-2 +5 -3.5 1,2,3 10:30pm 5% $5.00 1.5x 2+2 3.-",
+    ". . . .. ... . a .. b .\n.\t.", "line one\nline two\n\nline\tthree\r\nend", "\u65e5\u672c\u8a9e caf\u00e9 na\u00efve \u00c5ngstr\u00f6m \u0440\u0443\u0441\u0441\u043a\u0438\u0439",
+    "\U0001f600 \U0001f44d\U0001f3fd \U0001f469\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f \U0001f1e9\U0001f1ea ok\U0001f600\U0001f600\U0001f600\U0001f600", "a\u0301b e\u0301\u0301\u0301\u0301\u0301",
+    "<s> a </s> b<mask>c <unk><pad>", "x \u3000 y\u00a0z\x1cq\x85w", "p . m . a . m  p . m x a . m y", "it's's n't't 's", "a\x00b", "ca n't ai n't ca n'td",
+]
+
+
+def train_codes(words, merges):
+    """fastBPE's learning, without its speed: the most frequent pair of neighbours first, by text on ties."""
+    counts = collections.Counter(words)
+    split = {w: [*w[:-1], w[-1] + "</w>"] for w in counts}
+    for _ in range(merges):
+        pairs = collections.Counter()
+        for word, parts in split.items():
+            for pair in zip(parts, parts[1:]):
+                pairs[pair] += counts[word]
+        (left, right), count = max(pairs.items(), key=lambda item: (item[1], item[0]))
+        yield left, right, count
+        for word, parts in split.items():
+            merged, i = [], 0
+            while i < len(parts):
+                pair = parts[i:i + 2] == [left, right]
+                merged.append(left + right if pair else parts[i])
+                i += 1 + pair
+            split[word] = merged
+
+
+def tweet_vocabulary(codes, words):
+    """Tokens that the codes make, and every other character of the words."""
+    tokens = dict.fromkeys(["@USER", "HTTPURL"])
+    for i, c in enumerate(sorted({c for w in words for c in w})):
+        if i % 5 != 3:
+            tokens.update(dict.fromkeys([c, c + "@@"]))
+    for left, right, _ in codes:
+        for symbol in (left, right, left + right):
+            tokens[symbol[:-4] if symbol.endswith("</w>") else symbol + "@@"] = None
+    return [t for t in tokens if not any(c.isspace() or c == "\ufffd" or 0xD800 <= ord(c) < 0xE000 for c in t)]
+
+
+def write_tweets():
+    from transformers import BertweetTokenizer
+    everything = [t for t in dict.fromkeys([*TWEETS, *TEXTS]) if len(t) < 2000]
+    with open(GOLDEN / "tweet_bpe.codes", "w", encoding="utf-8") as file:
+        file.write("a b 1\n")
+    with open(GOLDEN / "tweet_vocab.txt", "w", encoding="utf-8") as file:
+        file.write("a 1\n")
+    paths = [str(GOLDEN / "tweet_vocab.txt"), str(GOLDEN / "tweet_bpe.codes")]
+    plain = BertweetTokenizer(*paths)
+    plain.demojizer = None
+    words = [w for t in everything for w in plain.normalizeTweet(t).split()] + WORDS
+    codes = list(train_codes(words, 250))
+    with open(paths[1], "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{left} {right} {count}\n" for left, right, count in codes)
+    with open(paths[0], "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{token} 1\n" for token in tweet_vocabulary(codes, words))
+    lines = []
+    for normalization in (False, True):
+        tokenizer = BertweetTokenizer(*paths, normalization=normalization)
+        tokenizer.demojizer = None
+        for text in everything if normalization else everything[::4] + ["a\nb\n", "ab\n\nc"]:
+            lines.append({"normalization": normalization, "text": text, "pair": None, "ids": tokenizer(text)["input_ids"]})
+        for a, b in PAIRS:
+            lines.append({"normalization": normalization, "text": a, "pair": b, "ids": tokenizer(a, b)["input_ids"]})
+    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / "tweet_cases.jsonl.zst"], check=True,
+                   input="".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode("ascii"))
+    print(len(lines), "cases,", len(codes), "merges")
+
+
 if __name__ == "__main__":
-    {"cases": write_cases, "hashes": write_hashes, "bpe": write_bpe}[sys.argv[1]]()
+    {"tweets": write_tweets, "cases": write_cases, "hashes": write_hashes, "bpe": write_bpe}[sys.argv[1]]()

@@ -1,49 +1,9 @@
 /* encoding.c: the arrays of an encoding and its scratch, encodings made of others or of bare ids; see tokenizer.h and
  * tokenizer_pass.h. Called by tokenizer.c, src/run and the tools; knows no text. */
 #include "base/memory.h"
-#include "base/utf8.h"
 #include "model/tokenizer_pass.h"
 
 #include <stdlib.h>
-
-rung_status rung_aligned_text_reserve(rung_aligned_text *aligned, size_t needed, rung_error *error)
-{
-    rung_status status =
-        rung_grow((void **)&aligned->text, &aligned->text_capacity, needed, 1, "normalised text", error);
-    if (status == RUNG_OK) {
-        status = rung_grow((void **)&aligned->begin, &aligned->begin_capacity, needed, sizeof *aligned->begin,
-                           "normalised text", error);
-    }
-    if (status == RUNG_OK) {
-        status = rung_grow((void **)&aligned->end, &aligned->end_capacity, needed, sizeof *aligned->end,
-                           "normalised text", error);
-    }
-    return status;
-}
-
-rung_status rung_aligned_text_put(rung_aligned_text *aligned, uint32_t code_point, uint32_t begin, uint32_t end,
-                                  rung_error *error)
-{
-    rung_status status = rung_aligned_text_reserve(aligned, aligned->bytes + 4, error);
-    if (status != RUNG_OK) {
-        return status;
-    }
-    size_t bytes = rung_utf8_put(code_point, aligned->text + aligned->bytes);
-    for (size_t i = 0; i < bytes; i++) {
-        aligned->begin[aligned->bytes + i] = begin;
-        aligned->end[aligned->bytes + i] = end;
-    }
-    aligned->bytes += bytes;
-    return RUNG_OK;
-}
-
-void rung_aligned_text_deinit(rung_aligned_text *aligned)
-{
-    free(aligned->text);
-    free(aligned->begin);
-    free(aligned->end);
-    *aligned = (rung_aligned_text){0};
-}
 
 void rung_encoding_deinit(rung_encoding *encoding)
 {
@@ -59,6 +19,7 @@ void rung_encoding_deinit(rung_encoding *encoding)
         rung_mark_run_deinit(&scratch->marks);
         rung_bpe_word_deinit(&scratch->symbols);
         rung_aligned_text_deinit(&scratch->normalized);
+        rung_aligned_text_deinit(&scratch->spare);
         free(scratch);
     }
     *encoding = (rung_encoding){0};

@@ -39,6 +39,8 @@ void rung_tokenizer_free(rung_tokenizer *tokenizer)
     rung_wordpiece_deinit(&tokenizer->wordpiece);
     rung_bpe_deinit(&tokenizer->byte_level.bpe);
     rung_vocabulary_deinit(&tokenizer->byte_level.words);
+    rung_bpe_deinit(&tokenizer->tweet.bpe);
+    rung_trie_deinit(&tokenizer->tweet.symbols);
     rung_added_set_deinit(&tokenizer->added);
     rung_added_set_deinit(&tokenizer->added_normalized);
     free(tokenizer->single.pieces);

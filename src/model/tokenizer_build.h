@@ -28,6 +28,16 @@ rung_status rung_tokenizer_read_byte_level(rung_tokenizer *tokenizer, const json
 rung_status rung_tokenizer_from_json(const json_t *root, const char *name, rung_tokenizer **tokenizer,
                                      rung_error *error) RUNG_WARN_UNUSED;
 
+/* From BERTweet's vocab.txt and bpe.codes; `normalizes`: tweets are normalised first. */
+rung_status rung_tokenizer_from_tweet_files(const rung_named_text *vocab, const rung_named_text *codes, bool normalizes,
+                                            rung_tokenizer **tokenizer, rung_error *error) RUNG_WARN_UNUSED;
+
+/* The next line of a file from *at on, without its end; false when there is none. */
+bool rung_next_line(const rung_named_text *file, size_t *at, rung_text *line);
+
+/* RUNG_FORMAT names the first byte that is no UTF-8. */
+rung_status rung_require_utf8(const rung_named_text *file, rung_error *error) RUNG_WARN_UNUSED;
+
 /* Hashes everything that decides ids into tokenizer->hash; the last step of making one. */
 void rung_tokenizer_seal(rung_tokenizer *tokenizer);
 

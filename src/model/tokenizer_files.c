@@ -38,8 +38,7 @@ const rung_named_text *rung_tokenizer_main_file(const rung_tokenizer_files *file
     return &files->tokenizer_json;
 }
 
-/* The next line of a file, without its end; false when there is none. */
-static bool next_line(const rung_named_text *file, size_t *at, rung_text *line)
+bool rung_next_line(const rung_named_text *file, size_t *at, rung_text *line)
 {
     if (*at >= file->bytes) {
         return false;
@@ -52,7 +51,7 @@ static bool next_line(const rung_named_text *file, size_t *at, rung_text *line)
     return true;
 }
 
-static rung_status require_utf8(const rung_named_text *file, rung_error *error)
+rung_status rung_require_utf8(const rung_named_text *file, rung_error *error)
 {
     size_t bad_offset;
     if (!rung_utf8_valid(file->text, file->bytes, &bad_offset)) {
@@ -99,9 +98,9 @@ static rung_status require_special(const json_t *vocab, const char *token, const
 static rung_status read_merges_txt(const rung_named_text *file, json_t *merges, rung_error *error)
 {
     static const char VERSION[] = "#version";
-    rung_status status = require_utf8(file, error);
+    rung_status status = rung_require_utf8(file, error);
     rung_text line;
-    for (size_t at = 0; status == RUNG_OK && next_line(file, &at, &line);) {
+    for (size_t at = 0; status == RUNG_OK && rung_next_line(file, &at, &line);) {
         bool is_version = line.bytes >= sizeof VERSION - 1 && memcmp(line.data, VERSION, sizeof VERSION - 1) == 0;
         if (line.bytes > 0 && !is_version && json_array_append_new(merges, json_stringn(line.data, line.bytes)) != 0) {
             status = rung_fail_memory(error, file->name, line.bytes);
@@ -149,10 +148,10 @@ static rung_status make_roberta(const rung_tokenizer_files *files, const json_t 
 /* A token on each line; its number is the id. */
 static rung_status read_vocab_txt(const rung_named_text *file, json_t *vocab, rung_error *error)
 {
-    rung_status status = require_utf8(file, error);
+    rung_status status = rung_require_utf8(file, error);
     rung_text line;
     size_t id = 0;
-    for (size_t at = 0; status == RUNG_OK && next_line(file, &at, &line); id++) {
+    for (size_t at = 0; status == RUNG_OK && rung_next_line(file, &at, &line); id++) {
         json_t *key = json_stringn(line.data, line.bytes);
         const char *token = json_string_value(key);
         if (token == NULL) {
@@ -222,6 +221,16 @@ static rung_status make_bert(const rung_tokenizer_files *files, const json_t *co
     return status;
 }
 
+static rung_status make_tweet(const rung_tokenizer_files *files, const json_t *config, rung_tokenizer **tokenizer,
+                              rung_error *error)
+{
+    bool normalizes = false;
+    rung_status status = config_flag(config, files->tokenizer_config.name, "normalization", &normalizes, error);
+    return status == RUNG_OK
+               ? rung_tokenizer_from_tweet_files(&files->vocab_txt, &files->bpe_codes, normalizes, tokenizer, error)
+               : status;
+}
+
 static rung_status make_of(file_kind kind, const rung_tokenizer_files *files, const json_t *config,
                            rung_tokenizer **tokenizer, rung_error *error)
 {
@@ -231,6 +240,7 @@ static rung_status make_of(file_kind kind, const rung_tokenizer_files *files, co
     case KIND_BERT:
         return make_bert(files, config, tokenizer, error);
     case KIND_TWEET:
+        return make_tweet(files, config, tokenizer, error);
     case KIND_JSON:
     case KIND_NONE:
         break;

@@ -36,6 +36,7 @@ typedef enum rung_ascii_class {
 typedef struct rung_splitter rung_splitter;
 extern const rung_splitter rung_bert_splitter;
 extern const rung_splitter rung_byte_level_splitter;
+extern const rung_splitter rung_tweet_splitter;
 
 /* Byte-level BPE: symbols of the merges are token ids. */
 typedef struct rung_byte_level_model {
@@ -47,12 +48,22 @@ typedef struct rung_byte_level_model {
     bool trim_keeps_first; /* but not the one that add_prefix_space put before the text */
 } rung_byte_level_model;
 
+/* BERTweet's BPE: symbols of the merges are numbers of their own, since not every symbol is a token. */
+typedef struct rung_tweet_model {
+    rung_bpe bpe;
+    rung_byte_trie symbols; /* a symbol's text ("</w>" behind the last of a word) and its number */
+    int32_t unknown_id;
+    bool normalizes;                          /* tweets are normalised first */
+    char codes_sha256[RUNG_SHA256_HEX_BYTES]; /* of the file that the merges came from */
+} rung_tweet_model;
+
 struct rung_tokenizer {
     rung_vocabulary vocabulary;
     const rung_splitter *splitter;
     rung_wordpiece wordpiece;         /* rung_bert_splitter */
     rung_byte_level_model byte_level; /* rung_byte_level_splitter */
     rung_bert_normalizer normalizer;
+    rung_tweet_model tweet;          /* rung_tweet_splitter */
     rung_added_set added;            /* matched in the text as it is */
     rung_added_set added_normalized; /* matched after normalisation */
     rung_template single;

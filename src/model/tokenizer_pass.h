@@ -4,31 +4,15 @@
 #ifndef RUNG_MODEL_TOKENIZER_PASS_H
 #define RUNG_MODEL_TOKENIZER_PASS_H
 
+#include "model/aligned_text.h"
 #include "model/tokenizer_internal.h"
-
-/* A text that a normaliser wrote, with the span in the original text that each of its bytes came from. Zero-initialise;
- * release with rung_aligned_text_deinit. */
-typedef struct rung_aligned_text {
-    char *text;
-    uint32_t *begin, *end; /* [bytes] */
-    size_t bytes;
-    size_t text_capacity, begin_capacity, end_capacity;
-} rung_aligned_text;
-
-/* Makes room for `needed` bytes in all. */
-rung_status rung_aligned_text_reserve(rung_aligned_text *aligned, size_t needed, rung_error *error) RUNG_WARN_UNUSED;
-
-/* Adds a code point that came from [begin, end). */
-rung_status rung_aligned_text_put(rung_aligned_text *aligned, uint32_t code_point, uint32_t begin, uint32_t end,
-                                  rung_error *error) RUNG_WARN_UNUSED;
-void rung_aligned_text_deinit(rung_aligned_text *aligned);
 
 /* Working memory of one call, kept in the encoding. */
 struct rung_token_scratch {
     rung_aligned_text word; /* the word that is being collected */
     rung_mark_run marks;
     rung_bpe_word symbols;
-    rung_aligned_text normalized; /* a whole stretch, for tokenizers whose splitter needs it */
+    rung_aligned_text normalized, spare; /* a whole stretch, for splitters that need it */
 };
 
 /* One sequence (text or pair) on its way into the encoding. */

@@ -197,6 +197,13 @@ static rung_status fill_fixed(const rung_tokenizer *tokenizer, rung_template *te
     return status;
 }
 
+rung_status rung_fill_fixed_templates(rung_tokenizer *tokenizer, bool roberta, const int64_t cls_sep[2],
+                                      const char *name, rung_error *error)
+{
+    rung_status status = fill_fixed(tokenizer, &tokenizer->single, 1, roberta, cls_sep, name, error);
+    return status == RUNG_OK ? fill_fixed(tokenizer, &tokenizer->pair, 2, roberta, cls_sep, name, error) : status;
+}
+
 static rung_status read_fixed(rung_tokenizer *tokenizer, const json_t *processor, bool roberta, const char *name,
                               rung_error *error)
 {
@@ -205,10 +212,7 @@ static rung_status read_fixed(rung_tokenizer *tokenizer, const json_t *processor
     if (status == RUNG_OK) {
         status = read_cls_or_sep(processor, "sep", name, &cls_sep[1], error);
     }
-    if (status == RUNG_OK) {
-        status = fill_fixed(tokenizer, &tokenizer->single, 1, roberta, cls_sep, name, error);
-    }
-    return status == RUNG_OK ? fill_fixed(tokenizer, &tokenizer->pair, 2, roberta, cls_sep, name, error) : status;
+    return status == RUNG_OK ? rung_fill_fixed_templates(tokenizer, roberta, cls_sep, name, error) : status;
 }
 
 static rung_status read_trimming(rung_tokenizer *tokenizer, const json_t *processor, const char *name,
