@@ -629,9 +629,9 @@ static void test_golden_directories(void **state)
 {
     (void)state;
     const char *root = getenv("MESON_SOURCE_ROOT");
-    static const char *const names[] = {"tests/golden/tiny-bert", "tests/golden/tiny-bert-odd",
+    static const char *const names[] = {"tests/golden/tiny-bert",       "tests/golden/tiny-bert-odd",
                                         "tests/golden/tiny-distilbert", "tests/golden/tiny-roberta",
-                                        "tests/golden/tiny-sharded", "tests/golden/tiny-bertweet"};
+                                        "tests/golden/tiny-sharded",    "tests/golden/tiny-bertweet"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *directory = fixture_join(root != NULL ? root : ".", names[i]);
         char *scratch = fixture_directory();

@@ -56,7 +56,8 @@ static rung_status check_tokenizer_there(const char *directory, const hf_texts *
 {
     if (rung_tokenizer_main_file(&texts->tokenizer)->text == NULL) {
         return rung_fail(error, RUNG_NOT_FOUND,
-                         "%s: has no tokenizer.json, vocab.json with merges.txt, or vocab.txt: write them in Python with transformers, "
+                         "%s: has no tokenizer.json, vocab.json with merges.txt, or vocab.txt: write them in Python "
+                         "with transformers, "
                          "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
                          directory);
     }
