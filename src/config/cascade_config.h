@@ -38,7 +38,8 @@ typedef struct rung_cascade_config {
     rung_label_rename *renames;
     char *calibration_path; /* NULL: none */
     rung_precision precision;
-    uint32_t threads; /* 0: as many as there are processors */
+    uint32_t threads;          /* 0: as many as there are processors */
+    uint32_t threads_per_text; /* 0: those that no other text needs */
     rung_long_text long_text;
     size_t window_overlap; /* tokens */
     rung_policy policy;

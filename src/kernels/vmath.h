@@ -54,6 +54,18 @@ static const float vmath_erf[6][16] = {
 /* GELU: x / sqrt 2. */
 #define VMATH_SQRT_HALF 0.707106769f
 
+/* GELU for rows that become int8 next: x (1/2 + u P(u²)), u = x clamped to -4..4; at most 4e-5 off in there, and 4.2e-5 |x|
+ * beyond. */
+#define VMATH_GELU_CLAMP 4.0f
+#define VMATH_GELU_1 0.398673385f
+#define VMATH_GELU_3 (-0.0658878237f)
+#define VMATH_GELU_5 0.0095053846f
+#define VMATH_GELU_7 (-0.00100648636f)
+#define VMATH_GELU_9 7.48544262e-05f
+#define VMATH_GELU_11 (-3.65708138e-06f)
+#define VMATH_GELU_13 1.04193845e-07f
+#define VMATH_GELU_15 (-1.30125666e-09f)
+
 /* tanh: below 5/8, x + x³ P(x²); above, 1 - 2 / (exp(2x) + 1); from 10 on it is 1. */
 #define VMATH_TANH_SMALL 0.625f
 #define VMATH_TANH_HIGH 10.0f
@@ -62,6 +74,13 @@ static const float vmath_erf[6][16] = {
 #define VMATH_TANH_7 (-0.0536929443f)
 #define VMATH_TANH_9 0.0204832405f
 #define VMATH_TANH_11 (-0.00552855199f)
+
+/* 255 * exp2, for weights of 8 bits: t = n + f, |f| <= 1/2; 2^f by a polynomial of degree 3, 8e-5 off at most, times 255. */
+#define VMATH_EXP2_U8_LOW (-16.0f) /* from here on down the result rounds to 0 */
+#define VMATH_EXP2_U8_0 254.981659f
+#define VMATH_EXP2_U8_1 176.781552f
+#define VMATH_EXP2_U8_2 61.8658362f
+#define VMATH_EXP2_U8_3 14.0687756f
 
 static inline int32_t vmath_bits(float x)
 {
@@ -106,6 +125,19 @@ static inline float vmath_expf(float x)
     return x < VMATH_EXP_LOW ? 0.0f : y;
 }
 
+/* The nearest integer to 255 * 2^t, 0 to 255, for t <= 0. */
+static inline uint8_t vmath_exp2_u8(float t)
+{
+    float a = vmath_max(t, VMATH_EXP2_U8_LOW);
+    float rounded = a + VMATH_ROUND;
+    float f = a - (rounded - VMATH_ROUND);
+    float p = fmaf(VMATH_EXP2_U8_3, f, VMATH_EXP2_U8_2);
+    p = fmaf(p, f, VMATH_EXP2_U8_1);
+    p = fmaf(p, f, VMATH_EXP2_U8_0);
+    float y = vmath_float((int32_t)((uint32_t)vmath_bits(p) + ((uint32_t)vmath_bits(rounded) << 23)));
+    return (uint8_t)vmath_bits(y + VMATH_ROUND);
+}
+
 static inline float vmath_erff(float x)
 {
     float a = vmath_min(VMATH_ERF_CLAMP, fabsf(x));
@@ -124,6 +156,20 @@ static inline float vmath_geluf(float x)
 {
     float half = x * 0.5f;
     return fmaf(half, vmath_erff(x * VMATH_SQRT_HALF), half);
+}
+
+static inline float vmath_gelu_coarsef(float x)
+{
+    float u = vmath_min(VMATH_GELU_CLAMP, vmath_max(-VMATH_GELU_CLAMP, x));
+    float t = u * u;
+    float p = fmaf(VMATH_GELU_15, t, VMATH_GELU_13);
+    p = fmaf(p, t, VMATH_GELU_11);
+    p = fmaf(p, t, VMATH_GELU_9);
+    p = fmaf(p, t, VMATH_GELU_7);
+    p = fmaf(p, t, VMATH_GELU_5);
+    p = fmaf(p, t, VMATH_GELU_3);
+    p = fmaf(p, t, VMATH_GELU_1);
+    return x * fmaf(p, u, 0.5f);
 }
 
 static inline float vmath_tanhf(float x)

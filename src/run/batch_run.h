@@ -24,7 +24,8 @@ typedef struct rung_job {
     float *all_logits;   /* [num_layers, num_labels] of every exit that ran, or NULL when not wanted */
     float
         *all_states; /* [num_layers, hidden_size] the [CLS] state after every layer that ran, or NULL when not wanted */
-    double compute_s; /* processor time: each layer's time, shared among its rows by tokens */
+    /* Processor time, or what passes while threads share a layer; each layer's is divided among its rows by tokens. */
+    double compute_s;
     /* Jobs that run in its place (windows of a long text), each with logits, state and importance of its own; NULL: it runs itself. Then logits and state
      * are the means of theirs, exit_layer is the least of theirs, importance stays with them, and all_logits and all_states are NULL. */
     struct rung_job *parts;
