@@ -1,5 +1,5 @@
-/* test_tweet_split.c: BERTweet's ids against what transformers answered (tests/golden, made by tools/tokenizer_golden.py tweets), spans
- * by hand, bad files, and growth. */
+/* test_tweet_split.c: BERTweet's ids against what transformers answered (tests/golden, made by tools/tokenizer_golden.py tweets), the
+ * characters of tokens, and growth. */
 #include "model/tokenizer_pass.h"
 #include "tokenizer_fixture.h"
 
@@ -74,10 +74,67 @@ static void tweets_are_as_in_the_reference(void **state)
     rung_tokenizer_free(context.tokenizers[1]);
 }
 
+static void tokens_know_their_characters(void **state)
+{
+    (void)state;
+    /*                          0         1         2 */
+    static const char TEXT[] = "@me isn't <mask> \xC3\xA9\xF0\x9F\x98\x80x";
+    rung_tokenizer *tokenizer = load_tweet(true);
+    rung_encoding encoding = {0};
+    rung_error error;
+    assert_int_equal(rung_tokenize(tokenizer, (rung_text){TEXT, sizeof TEXT - 1}, NULL, 128, &encoding, &error),
+                     RUNG_OK);
+    uint32_t at = 0;
+    for (size_t i = 1; i + 1 < encoding.length; i++) {
+        assert_true(encoding.begin[i] >= at && encoding.begin[i] < encoding.end[i]);
+        /* Only blanks lie between tokens. */
+        for (; at < encoding.begin[i]; at++) {
+            assert_int_equal(TEXT[at], ' ');
+        }
+        at = encoding.end[i];
+    }
+    assert_int_equal(at, sizeof TEXT - 1);
+    assert_string_equal(rung_tokenizer_token(tokenizer, encoding.ids[1]), "@USER");
+    assert_int_equal(encoding.end[1], 3);
+    rung_encoding_deinit(&encoding);
+    rung_tokenizer_free(tokenizer);
+}
+
+static void hostile_texts_grow_by_n_log_n(void **state)
+{
+    (void)state;
+    static const char *const UNITS[] = {"a", "the", "n't ", "cannot", "&amp;", "é", "@a ", "p . m . ", "a.b/", "😀"};
+    for (size_t u = 0; u < 2 * sizeof UNITS / sizeof UNITS[0]; u++) {
+        rung_tokenizer *tokenizer = load_tweet(u % 2 == 1);
+        size_t steps[2];
+        for (size_t large = 0; large < 2; large++) {
+            size_t unit = strlen(UNITS[u / 2]);
+            size_t count = ((size_t)1 << (large ? 19 : 15)) / unit;
+            char *text = malloc(count * unit);
+            assert_non_null(text);
+            for (size_t i = 0; i < count; i++) {
+                memcpy(text + i * unit, UNITS[u / 2], unit);
+            }
+            rung_encoding encoding = {0};
+            rung_error error;
+            assert_int_equal(rung_tokenize(tokenizer, (rung_text){text, count * unit}, NULL, 128, &encoding, &error),
+                             RUNG_OK);
+            assert_true(encoding.length >= 3 && encoding.length <= 128);
+            steps[large] = encoding.scratch->symbols.steps;
+            rung_encoding_deinit(&encoding);
+            free(text);
+        }
+        assert_true(steps[1] <= 24 * steps[0] + 1000);
+        rung_tokenizer_free(tokenizer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tweets_are_as_in_the_reference),
+        cmocka_unit_test(tokens_know_their_characters),
+        cmocka_unit_test(hostile_texts_grow_by_n_log_n),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

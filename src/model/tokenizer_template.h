@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-/* Fills the templates for one text and for a pair from the post-processors that docs/models.md lists; the vocabulary and the
+/* Fills the templates for one text and for a pair from the post-processors that docs/tokenizers.md lists; the vocabulary and the
  * added tokens must have been read. RUNG_UNSUPPORTED names any other. */
 rung_status rung_read_post_processor(rung_tokenizer *tokenizer, const json_t *root, const char *name,
                                      rung_error *error) RUNG_WARN_UNUSED;
