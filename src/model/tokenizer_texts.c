@@ -259,13 +259,17 @@ rung_status rung_tokenizer_join_vocabulary(const rung_named_text *tokenizer_json
 {
     rung_error local = {0};
     error = error != NULL ? error : &local;
+    if (lines->text == NULL) {
+        return rung_tokenizer_parse(tokenizer_json->text, tokenizer_json->bytes, tokenizer_json->name, tokenizer,
+                                    error);
+    }
     json_t *root = rung_json_parse(tokenizer_json->text, tokenizer_json->bytes, tokenizer_json->name, error);
     if (root == NULL) {
         return error->code;
     }
     rung_status status = RUNG_OK;
     json_t *model = json_object_get(root, "model");
-    if (lines->text != NULL && json_is_object(model) && json_object_get(model, "vocab") == NULL) {
+    if (json_is_object(model) && json_object_get(model, "vocab") == NULL) {
         json_t *vocabulary = json_object();
         status = read_lines(lines, vocabulary, error);
         if (json_object_set_new(model, "vocab", vocabulary) != 0 && status == RUNG_OK) {
