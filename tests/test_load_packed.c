@@ -109,7 +109,7 @@ static void test_edited_header(void **state)
     check_edit(packed, "\"vocabulary\"", "\"vacabulary\"", RUNG_FORMAT,
                "packed[tokenizer]: field 'model.vocab' is missing");
     check_edit(packed, "\\nfilm\\n", "\\nwarm\\n", RUNG_FORMAT,
-               "packed[vocabulary]: line 8: the same token is on a line before");
+               "packed[tokenizer]: model.vocab: ids 5 and 7 have the same text");
     check_edit(packed, "\\nfilm\\n", "\\n\\n\\n\\n", RUNG_FORMAT, "packed[vocabulary]: line 8: it is empty");
     check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"7\"", RUNG_FORMAT,
                "\"embedding_bits\" must be 4, 5, 6, 8 or 16");

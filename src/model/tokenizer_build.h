@@ -24,9 +24,10 @@ rung_status rung_tokenizer_read_wordpiece(rung_tokenizer *tokenizer, const json_
 rung_status rung_tokenizer_read_byte_level(rung_tokenizer *tokenizer, const json_t *root, const char *name,
                                            rung_error *error) RUNG_WARN_UNUSED;
 
-/* From the parsed text of a tokenizer.json, or from one that was made up of other files. */
-rung_status rung_tokenizer_from_json(const json_t *root, const char *name, rung_tokenizer **tokenizer,
-                                     rung_error *error) RUNG_WARN_UNUSED;
+/* From the parsed text of a tokenizer.json, or from one that was made up of other files. lines, unless NULL, is its vocabulary
+ * when "model.vocab" is missing: a token a line, in order of id. */
+rung_status rung_tokenizer_from_json(const json_t *root, const rung_named_text *lines, const char *name,
+                                     rung_tokenizer **tokenizer, rung_error *error) RUNG_WARN_UNUSED;
 
 /* From BERTweet's vocab.txt and bpe.codes; `normalizes`: tweets are normalised first. */
 rung_status rung_tokenizer_from_tweet_files(const rung_named_text *vocab, const rung_named_text *codes, bool normalizes,

@@ -137,7 +137,7 @@ static rung_status make_roberta(const rung_tokenizer_files *files, const json_t 
             "<s>", json_object_get(vocab, "<s>"), "sep", "</s>", json_object_get(vocab, "</s>"), "trim_offsets", 1,
             "add_prefix_space", add_prefix_space, "model", "type", "BPE", "vocab", vocab, "merges", merges);
         status = root == NULL ? rung_fail_memory(error, name, files->vocab_json.bytes)
-                              : rung_tokenizer_from_json(root, name, tokenizer, error);
+                              : rung_tokenizer_from_json(root, NULL, name, tokenizer, error);
         json_decref(root);
     }
     json_decref(merges);
@@ -214,7 +214,7 @@ static rung_status make_bert(const rung_tokenizer_files *files, const json_t *co
             json_object_get(vocab, "[SEP]"), "model", "type", "WordPiece", "unk_token", "[UNK]",
             "continuing_subword_prefix", "##", "max_input_chars_per_word", 100, "vocab", vocab);
         status = root == NULL ? rung_fail_memory(error, name, files->vocab_txt.bytes)
-                              : rung_tokenizer_from_json(root, name, tokenizer, error);
+                              : rung_tokenizer_from_json(root, NULL, name, tokenizer, error);
         json_decref(root);
     }
     json_decref(vocab);

@@ -58,6 +58,7 @@ typedef struct rung_tweet_model {
 } rung_tweet_model;
 
 struct rung_tokenizer {
+    const rung_named_text *lines; /* while it is made: the vocabulary, when it is not in the JSON; else NULL */
     rung_vocabulary vocabulary;
     const rung_splitter *splitter;
     rung_wordpiece wordpiece;         /* rung_bert_splitter */

@@ -48,8 +48,27 @@ rung_status rung_tokenizer_read_bool(const json_t *object, const char *path, con
     return status;
 }
 
-rung_status rung_tokenizer_read_vocabulary(rung_tokenizer *tokenizer, const json_t *model, const char *name,
-                                           rung_error *error)
+static rung_status read_vocabulary_lines(rung_tokenizer *tokenizer, rung_error *error)
+{
+    const rung_named_text *lines = tokenizer->lines;
+    const char *end = lines->text + lines->bytes;
+    rung_status status = rung_require_utf8(lines, error);
+    int64_t id = 0;
+    for (const char *token = lines->text; status == RUNG_OK && token < end; id++) {
+        const char *newline = memchr(token, '\n', (size_t)(end - token));
+        size_t bytes = (size_t)((newline != NULL ? newline : end) - token);
+        rung_error cause = {RUNG_FORMAT, "it is empty"};
+        status = bytes == 0 ? RUNG_FORMAT : rung_vocabulary_set_text(&tokenizer->vocabulary, id, token, bytes, &cause);
+        if (status != RUNG_OK) {
+            return rung_fail(error, status, "%s: line %lld: %s", lines->name, (long long)id + 1, cause.message);
+        }
+        token += bytes + (newline != NULL);
+    }
+    return status;
+}
+
+static rung_status read_vocabulary_object(rung_tokenizer *tokenizer, const json_t *model, const char *name,
+                                          rung_error *error)
 {
     const json_t *vocab;
     rung_status status = rung_json_field(model, "model", "vocab", JSON_OBJECT, name, &vocab, error);
@@ -73,6 +92,18 @@ rung_status rung_tokenizer_read_vocabulary(rung_tokenizer *tokenizer, const json
             return rung_fail(error, status, "%s: model.vocab: token \"%s\": %s", name,
                              rung_json_quote(token, bytes, quoted), cause.message);
         }
+    }
+    return RUNG_OK;
+}
+
+rung_status rung_tokenizer_read_vocabulary(rung_tokenizer *tokenizer, const json_t *model, const char *name,
+                                           rung_error *error)
+{
+    bool in_lines = tokenizer->lines != NULL && json_object_get(model, "vocab") == NULL;
+    rung_status status =
+        in_lines ? read_vocabulary_lines(tokenizer, error) : read_vocabulary_object(tokenizer, model, name, error);
+    if (status != RUNG_OK) {
+        return status;
     }
     rung_error cause;
     status = rung_vocabulary_index(&tokenizer->vocabulary, &cause);
@@ -276,14 +307,16 @@ static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root,
     return status;
 }
 
-rung_status rung_tokenizer_from_json(const json_t *root, const char *name, rung_tokenizer **tokenizer,
-                                     rung_error *error)
+rung_status rung_tokenizer_from_json(const json_t *root, const rung_named_text *lines, const char *name,
+                                     rung_tokenizer **tokenizer, rung_error *error)
 {
     rung_tokenizer *made = rung_alloc(1, sizeof *made, name, error);
     if (made == NULL) {
         return RUNG_NO_MEMORY;
     }
+    made->lines = lines;
     rung_status status = read_tokenizer(made, root, name, error);
+    made->lines = NULL;
     if (status != RUNG_OK) {
         rung_tokenizer_free(made);
         return status;
@@ -301,7 +334,7 @@ rung_status rung_tokenizer_parse(const char *json, size_t json_bytes, const char
     if (root == NULL) {
         return cause->code;
     }
-    rung_status status = rung_tokenizer_from_json(root, name, tokenizer, cause);
+    rung_status status = rung_tokenizer_from_json(root, NULL, name, tokenizer, cause);
     json_decref(root);
     return status;
 }

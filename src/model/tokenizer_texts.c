@@ -230,55 +230,17 @@ rung_status rung_tokenizer_split_vocabulary(const rung_named_text *tokenizer_jso
     return RUNG_OK;
 }
 
-/* A token a line, in order of id, becomes an object from token to id. */
-static rung_status read_lines(const rung_named_text *lines, json_t *vocabulary, rung_error *error)
-{
-    const char *end = lines->text + lines->bytes;
-    json_int_t id = 0;
-    for (const char *token = lines->text; token < end; id++) {
-        const char *newline = memchr(token, '\n', (size_t)(end - token));
-        size_t bytes = (size_t)((newline != NULL ? newline : end) - token);
-        const char *fault = NULL;
-        if (bytes == 0) {
-            fault = "it is empty";
-        } else if (json_object_getn(vocabulary, token, bytes) != NULL) {
-            fault = "the same token is on a line before";
-        } else if (json_object_setn_new(vocabulary, token, bytes, json_integer(id)) != 0) {
-            fault = "it is not valid UTF-8, or there is no memory for it";
-        }
-        if (fault != NULL) {
-            return rung_fail(error, RUNG_FORMAT, "%s: line %" JSON_INTEGER_FORMAT ": %s", lines->name, id + 1, fault);
-        }
-        token += bytes + (newline != NULL);
-    }
-    return RUNG_OK;
-}
-
 rung_status rung_tokenizer_join_vocabulary(const rung_named_text *tokenizer_json, const rung_named_text *lines,
                                            rung_tokenizer **tokenizer, rung_error *error)
 {
     rung_error local = {0};
     error = error != NULL ? error : &local;
-    if (lines->text == NULL) {
-        return rung_tokenizer_parse(tokenizer_json->text, tokenizer_json->bytes, tokenizer_json->name, tokenizer,
-                                    error);
-    }
     json_t *root = rung_json_parse(tokenizer_json->text, tokenizer_json->bytes, tokenizer_json->name, error);
     if (root == NULL) {
         return error->code;
     }
-    rung_status status = RUNG_OK;
-    json_t *model = json_object_get(root, "model");
-    if (json_is_object(model) && json_object_get(model, "vocab") == NULL) {
-        json_t *vocabulary = json_object();
-        status = read_lines(lines, vocabulary, error);
-        if (json_object_set_new(model, "vocab", vocabulary) != 0 && status == RUNG_OK) {
-            status = rung_fail_memory(error, lines->name, lines->bytes);
-        }
-    }
-    if (status == RUNG_OK) {
-        status = rung_tokenizer_from_json(root, tokenizer_json->name, tokenizer, error);
-    }
+    rung_status status =
+        rung_tokenizer_from_json(root, lines->text != NULL ? lines : NULL, tokenizer_json->name, tokenizer, error);
     json_decref(root);
     return status;
 }
