@@ -1,6 +1,6 @@
-/* avx512_tiles.h: the register tiles of avx512.c: up to 24 accumulators of 16 lanes, rows x vectors, multiplied over
- * all of k and stored as they are; what follows a product is done by the caller while the tile is in L1. Included by
- * avx512.c only. Inline assembly because gcc 12 copies accumulators to the stack around the intrinsics: half the speed.
+/* avx512_tiles.h: the register tiles of the AVX-512 table: up to 24 accumulators of 16 lanes, rows x vectors, multiplied over
+ * all of k and stored as they are; what follows a product is done by the caller while the tile is in L1. Inline
+ * assembly because gcc 12 copies accumulators to the stack around the intrinsics: half the speed.
  * Every loop over accumulators must be unrolled for them to be registers. */
 #ifndef RUNG_KERNELS_AVX512_TILES_H
 #define RUNG_KERNELS_AVX512_TILES_H
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 12")
+#define UNROLL _Pragma("GCC unroll 16")
 
 /* sum += a * b in 16 lanes; a unsigned and b signed bytes, four a lane. */
 #define DOT_S8(sum, a, b) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
