@@ -5,6 +5,7 @@
 
 #include "kernels/avx2_math.h"
 #include "kernels/avx2_rows.h"
+#include "kernels/avx2_scores.h"
 #include "kernels/avx2_tiles.h"
 
 #include <math.h>
@@ -88,7 +89,8 @@ static void pack_eight_keys(const rung_attention *attention, const float *k, siz
     size_t stride = rung_q8_stride(head_size);
     for (size_t i = 0; i < 8; i++) {
         if (key + i < attention->seq_len) {
-            quantize_row(k + (key + i) * attention->stride, head_size, s->rows + i * stride, s->key_scales + key + i);
+            quantize_row(k + (key + i) * attention->stride, head_size, 0, s->rows + i * stride,
+                         s->key_scales + key + i);
         } else {
             memset(s->rows + i * stride, 0, stride);
             s->key_scales[key + i] = 0.0f;
@@ -111,19 +113,6 @@ static void pack_eight_keys(const rung_attention *attention, const float *k, siz
         }
     }
     store_s32(s->key_terms + key, terms);
-}
-
-/* The scale of each of 8 columns of v, and what to multiply with; 0 for a zero column. */
-static __m256 column_inverses(const rung_attention *attention, const float *v, size_t columns, float *scales)
-{
-    __m256 absmax = _mm256_setzero_ps();
-    for (size_t j = 0; j < attention->seq_len; j++) {
-        absmax = _mm256_max_ps(v_abs(load_lanes(v + j * attention->stride, columns)), absmax);
-    }
-    __m256 top = _mm256_set1_ps(127.0f);
-    __m256 nonzero = _mm256_cmp_ps(absmax, _mm256_set1_ps(RUNG_Q8_LEAST), _CMP_NLT_UQ);
-    _mm256_storeu_ps(scales, _mm256_and_ps(_mm256_div_ps(absmax, top), nonzero));
-    return _mm256_and_ps(_mm256_div_ps(top, absmax), nonzero);
 }
 
 /* 8 columns of values into their half of a slice. */
@@ -169,7 +158,7 @@ static void pack_head(const rung_attention *attention, size_t head, const scratc
 static void pack_queries(const rung_attention *attention, const float *q, size_t rows, const scratch *s)
 {
     for (size_t r = 0; r < rows; r++) {
-        quantize_row(q + r * attention->stride, attention->head_size, s->rows, s->query_scales + r);
+        quantize_row(q + r * attention->stride, attention->head_size, 0, s->rows, s->query_scales + r);
         s->query_terms[r] = widen_row(s->rows, s->head_padded, s->queries + r * s->head_padded / 2);
     }
 }
@@ -184,26 +173,6 @@ static void multiply(const int32_t *a, size_t a_stride, const int32_t *a_terms, 
                                  out_stride);
         r += tile_rows;
     }
-}
-
-/* Products become scores, in place; returns the largest of the first n. */
-static float scale_row(int32_t *products, size_t n, const float *key_scales)
-{
-    float *scores = (float *)(void *)products;
-    __m256 max = _mm256_set1_ps(-INFINITY);
-    for (size_t j = 0; j < n; j += 8) {
-        __m256 score = _mm256_mul_ps(_mm256_cvtepi32_ps(load_s32(products + j)), _mm256_loadu_ps(key_scales + j));
-        _mm256_storeu_ps(scores + j, score);
-        __m256 known = _mm256_castsi256_ps(lanes_below(min_size(n - j, 8)));
-        max = _mm256_max_ps(_mm256_blendv_ps(_mm256_set1_ps(-INFINITY), score, known), max);
-    }
-    return v_max_lanes(max);
-}
-
-/* p of 8 keys. */
-ALWAYS_INLINE __m256i weigh_lanes(const float *scores, __m256 max, __m256 factor)
-{
-    return v_exp2_u8(_mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(scores), max), factor));
 }
 
 /* weights = p of the first n keys as pairs, zeros up to a multiple of 16; their terms; returns 1 / their sum. */

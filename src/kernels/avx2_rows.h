@@ -1,5 +1,5 @@
 /* avx2_rows.h: rows of activations for the AVX2 kernels: quantised to int8, widened to the int16 pairs that avx2_tiles.h
- * multiplies, transposed. Included by avx2.c and avx2_attention_s8.c only. */
+ * multiplies, transposed. Included by the files of the AVX2 and AVX-VNNI tables only. */
 #ifndef RUNG_KERNELS_AVX2_ROWS_H
 #define RUNG_KERNELS_AVX2_ROWS_H
 
@@ -17,6 +17,13 @@ static inline size_t min_size(size_t a, size_t b)
 static inline size_t round_up(size_t n, size_t multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
+}
+
+/* The least size of equal blocks that are at most `most`; `most` is a multiple of `multiple`. */
+static inline size_t equal_blocks(size_t n, size_t most, size_t multiple)
+{
+    size_t blocks = (n + most - 1) / most;
+    return round_up((n + blocks - 1) / blocks, multiple);
 }
 
 static inline float absmax_row(const float *x, size_t n)
@@ -44,17 +51,19 @@ static inline __m256i quantize_lanes(__m256 x, __m256 inverse)
     return _mm256_cvtps_epi32(_mm256_min_ps(value, _mm256_set1_ps(127.0f)));
 }
 
-static inline void quantize_row(const float *x, size_t k, uint8_t *q, float *scale)
+/* Stores q + zero, zero being 0 or 128; the padding too. */
+ALWAYS_INLINE void quantize_row(const float *x, size_t k, uint8_t zero, uint8_t *q, float *scale)
 {
     /* Packing interleaves the 128-bit parts. */
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     size_t stride = rung_q8_stride(k);
     float absmax = absmax_row(x, k);
     if (absmax < RUNG_Q8_LEAST) {
-        memset(q, 0, stride);
+        memset(q, zero, stride);
         *scale = 0.0f;
         return;
     }
+    __m256i zeros = _mm256_set1_epi8((char)zero);
     __m256 inverse = _mm256_set1_ps(127.0f / absmax);
     for (size_t i = 0; i < stride; i += 32) {
         __m256i parts[4];
@@ -66,7 +75,8 @@ static inline void quantize_row(const float *x, size_t k, uint8_t *q, float *sca
         }
         __m256i bytes =
             _mm256_packs_epi16(_mm256_packs_epi32(parts[0], parts[1]), _mm256_packs_epi32(parts[2], parts[3]));
-        _mm256_storeu_si256((__m256i *)(void *)(q + i), _mm256_permutevar8x32_epi32(bytes, order));
+        bytes = _mm256_xor_si256(_mm256_permutevar8x32_epi32(bytes, order), zeros);
+        _mm256_storeu_si256((__m256i *)(void *)(q + i), bytes);
     }
     *scale = absmax / 127.0f;
 }

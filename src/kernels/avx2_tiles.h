@@ -137,6 +137,14 @@ ALWAYS_INLINE void tile_f32_body(size_t rows, const float *a, size_t a_stride, c
     }
 }
 
+/* Asks for the lines from `first` to `end` of 16 columns of a panel, int8 or fp32: both are 256 bytes apart. */
+static inline void ask_for_slice(const void *slice, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        _mm_prefetch((const char *)slice + i * 4 * RUNG_PANEL, _MM_HINT_T1);
+    }
+}
+
 typedef void tile_s16_function(const int32_t *a, size_t a_stride, const int32_t *a_terms, const int32_t *b,
                                const int32_t *b_terms, size_t k4, _Bool add, int32_t *out, size_t out_stride);
 typedef void tile_f32_function(const float *a, size_t a_stride, const float *b, size_t k, _Bool add, float *out,

@@ -27,7 +27,6 @@ typedef struct scratch {
     float *key_scales;   /* [keys_padded] */
     int8_t *values;      /* [head_padded / 64][value_k4][64][4] */
     float *value_scales; /* [head_padded] */
-    int32_t *zeros;      /* [64] */
     uint8_t *queries;    /* [QUERY_ROWS][head_padded] */
     int32_t *products;   /* [keys_padded / 64][QUERY_ROWS][64], then scores as floats in the same place */
     uint8_t *weights;    /* [QUERY_ROWS][keys_padded] p */
@@ -58,7 +57,6 @@ static size_t carve(size_t seq_len, size_t head_size, void *base, scratch *s)
     s->key_scales = take(base, &used, s->keys_padded * sizeof *s->key_scales);
     s->values = take(base, &used, s->head_padded * s->value_k4 * 4);
     s->value_scales = take(base, &used, s->head_padded * sizeof *s->value_scales);
-    s->zeros = take(base, &used, RUNG_PANEL * sizeof *s->zeros);
     s->queries = take(base, &used, QUERY_ROWS * s->head_padded);
     s->products = take(base, &used, QUERY_ROWS * s->keys_padded * sizeof *s->products);
     s->weights = take(base, &used, QUERY_ROWS * s->keys_padded);
@@ -253,9 +251,10 @@ static void weigh_rows(const rung_attention *attention, const float *q, size_t r
 static void mix_values(const rung_attention *attention, size_t rows, const scratch *s, const float *inverse_sums,
                        float *context)
 {
+    static const int32_t zeros[RUNG_PANEL];
     for (size_t d0 = 0; d0 < attention->head_size; d0 += RUNG_PANEL) {
         size_t columns = min_size(attention->head_size - d0, RUNG_PANEL);
-        multiply(s->weights, s->keys_padded, rows, s->values + d0 * 4 * s->value_k4, columns, s->value_k4, s->zeros,
+        multiply(s->weights, s->keys_padded, rows, s->values + d0 * 4 * s->value_k4, columns, s->value_k4, zeros,
                  s->context);
         for (size_t r = 0; r < rows; r++) {
             float *to = context + r * attention->context_stride + d0;
@@ -273,7 +272,6 @@ void rung_avx512_attention_s8(const rung_attention *attention)
 {
     scratch s;
     carve(attention->seq_len, attention->head_size, attention->scratch, &s);
-    memset(s.zeros, 0, RUNG_PANEL * sizeof *s.zeros);
     memset(s.sums, 0, s.keys_padded * sizeof *s.sums);
     for (size_t head = 0; head < attention->num_heads; head++) {
         pack_head(attention, head, &s);
