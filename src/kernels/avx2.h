@@ -21,9 +21,11 @@ typedef struct rung_avx2_sums {
 
 void rung_avx2_finish_sums(const rung_avx2_sums *sums, rung_epilogue epilogue);
 
+void rung_avx2_quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, rung_q8 out);
 void rung_avx2_linear_f32(const rung_linear_f32 *w, const float *x, size_t x_stride, size_t m, rung_epilogue epilogue,
                           const float *residual, float *y, size_t y_stride);
-void rung_avx2_layer_norm_row(const float *x, size_t n, const float *gamma, const float *beta, float eps, float *y);
+void rung_avx2_layer_norm(const float *x, size_t stride, size_t m, size_t n, const float *gamma, const float *beta,
+                          float eps, float *y, const rung_q8 *out);
 void rung_avx2_attention(const rung_attention *attention);
 size_t rung_avx2_attention_scratch_bytes(size_t seq_len, size_t head_size);
 void rung_avx2_tanh(const float *x, size_t n, float *y);

@@ -31,6 +31,8 @@ ALWAYS_INLINE __m512 finish_lanes(__m512 z, rung_epilogue epilogue, const float 
     switch (epilogue) {
     case RUNG_EPILOGUE_GELU:
         return v_geluf(z);
+    case RUNG_EPILOGUE_GELU_COARSE:
+        return v_gelu_coarsef(z);
     case RUNG_EPILOGUE_RELU:
         return _mm512_max_ps(_mm512_setzero_ps(), z);
     case RUNG_EPILOGUE_RESIDUAL:
@@ -84,6 +86,9 @@ static void finish_tile(const tile_output *tile, rung_epilogue epilogue)
         break;
     case RUNG_EPILOGUE_GELU:
         store_tile(tile, RUNG_EPILOGUE_GELU);
+        break;
+    case RUNG_EPILOGUE_GELU_COARSE:
+        store_tile(tile, RUNG_EPILOGUE_GELU_COARSE);
         break;
     case RUNG_EPILOGUE_RELU:
         store_tile(tile, RUNG_EPILOGUE_RELU);

@@ -67,6 +67,20 @@ static inline __m512 v_geluf(__m512 x)
     return _mm512_fmadd_ps(half, v_erff(_mm512_mul_ps(x, _mm512_set1_ps(VMATH_SQRT_HALF))), half);
 }
 
+static inline __m512 v_gelu_coarsef(__m512 x)
+{
+    __m512 u = _mm512_min_ps(_mm512_set1_ps(VMATH_GELU_CLAMP), _mm512_max_ps(_mm512_set1_ps(-VMATH_GELU_CLAMP), x));
+    __m512 t = _mm512_mul_ps(u, u);
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(VMATH_GELU_15), t, _mm512_set1_ps(VMATH_GELU_13));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_11));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_9));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_7));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_5));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_3));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_1));
+    return _mm512_mul_ps(x, _mm512_fmadd_ps(p, u, _mm512_set1_ps(0.5f)));
+}
+
 static inline __m512 v_tanhf(__m512 x)
 {
     __m512 one = _mm512_set1_ps(1.0f);

@@ -18,13 +18,6 @@ enum {
     PANEL_BYTES = 4 * RUNG_PANEL,
 };
 
-static void quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, rung_q8 out)
-{
-    for (size_t row = 0; row < m; row++) {
-        quantize_row(x + row * x_stride, k, 128, out.data + row * rung_q8_stride(k), out.scales + row);
-    }
-}
-
 /* slice[k4][16][4] = 16 columns of a panel, which points to the first of them. */
 static void copy_slice(const int8_t *panel, size_t k4, int8_t *slice)
 {
@@ -48,16 +41,16 @@ static void multiply_slice(const panel_slice *slice, const uint8_t *q, size_t st
     _Alignas(64) int8_t copy[S8_BLOCK_K / 4 * SLICE_BYTES];
     const int8_t *weights = slice->from;
     size_t weights_stride = PANEL_BYTES;
-    if (rows > S8_TILE_ROWS) {
+    if (rows > VNNI_TILE_ROWS) {
         copy_slice(slice->from, slice->k4, copy);
         weights = copy;
         weights_stride = SLICE_BYTES;
     }
     for (size_t r = 0; r < rows;) {
-        size_t tile_rows = next_tile_rows(rows - r, S8_TILE_ROWS);
+        size_t tile_rows = next_tile_rows(rows - r, VNNI_TILE_ROWS);
         ask_for_slice(slice->next, slice->k4 * r / rows, slice->k4 * (r + tile_rows) / rows);
-        tiles_s8[tile_rows - 1](q + r * stride, stride, weights, weights_stride, slice->k4, slice->start, slice->add,
-                                sums + r * RUNG_PANEL, RUNG_PANEL);
+        tiles_vnni[tile_rows - 1](q + r * stride, stride, weights, weights_stride, slice->k4, slice->start, slice->add,
+                                  sums + r * RUNG_PANEL, RUNG_PANEL);
         r += tile_rows;
     }
 }
@@ -93,7 +86,7 @@ static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogu
                       float *y, size_t y_stride)
 {
     _Alignas(64) int32_t sums[S8_BLOCK_ROWS * RUNG_PANEL];
-    size_t block = m > 0 ? equal_blocks(m, S8_BLOCK_ROWS, S8_TILE_ROWS) : 0;
+    size_t block = m > 0 ? equal_blocks(m, S8_BLOCK_ROWS, VNNI_TILE_ROWS) : 0;
     for (size_t row0 = 0; row0 < m; row0 += block) {
         size_t rows = min_size(m - row0, block);
         for (size_t column0 = 0; column0 < w->out_features; column0 += RUNG_PANEL) {
@@ -110,17 +103,6 @@ static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogu
                                      .rows = rows,
                                      .columns = min_size(w->out_features - column0, RUNG_PANEL)};
             rung_avx2_finish_sums(&output, epilogue);
-        }
-    }
-}
-
-static void layer_norm(const float *x, size_t stride, size_t m, size_t n, const float *gamma, const float *beta,
-                       float eps, float *y, const rung_q8 *out)
-{
-    for (size_t row = 0; row < m; row++) {
-        rung_avx2_layer_norm_row(x + row * stride, n, gamma, beta, eps, y + row * stride);
-        if (out != NULL) {
-            quantize_row(y + row * stride, n, 128, out->data + row * rung_q8_stride(n), out->scales + row);
         }
     }
 }
@@ -145,7 +127,7 @@ static double peak_s8(size_t rounds)
     for (size_t round = 0; round < rounds; round++) {
         UNROLL
         for (size_t i = 0; i < PEAK_SUMS; i++) {
-            DOT_S8(sums[i], a, a);
+            DOT_VNNI(sums[i], a, a);
         }
     }
     UNROLL
@@ -157,10 +139,10 @@ static double peak_s8(size_t rounds)
 
 const rung_kernels rung_kernels_avxvnni = {
     .name = "avxvnni",
-    .quantize_rows = quantize_rows,
+    .quantize_rows = rung_avx2_quantize_rows,
     .linear_s8 = linear_s8,
     .linear_f32 = rung_avx2_linear_f32,
-    .layer_norm = layer_norm,
+    .layer_norm = rung_avx2_layer_norm,
     .attention = rung_avx2_attention,
     .attention_s8 = rung_avxvnni_attention_s8,
     .attention_scratch_bytes = attention_scratch_bytes,

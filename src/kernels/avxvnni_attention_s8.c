@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    QUERY_ROWS = 2 * S8_TILE_ROWS, /* query rows of a head that share a pass over keys and values */
+    QUERY_ROWS = 2 * VNNI_TILE_ROWS, /* query rows of a head that share a pass over keys and values */
     SLICE_BYTES = 4 * SLICE,
 };
 
@@ -81,7 +81,7 @@ static void pack_eight_keys(const rung_attention *attention, const float *k, siz
         s->key_scales[key + i] = 0.0f;
         memset(row, 128, s->head_padded);
         if (key + i < attention->seq_len) {
-            quantize_row(k + (key + i) * attention->stride, attention->head_size, 128, row, s->key_scales + key + i);
+            quantize_row_u8(k + (key + i) * attention->stride, attention->head_size, row, s->key_scales + key + i);
         }
     }
     int8_t *to = s->keys + key / SLICE * SLICE_BYTES * s->key_k4 + 4 * (key % SLICE);
@@ -95,7 +95,7 @@ static void pack_eight_keys(const rung_attention *attention, const float *k, siz
         for (size_t i = 0; i < min_size(s->key_k4 - k4, 8); i++) {
             __m256i fours = _mm256_xor_si256(_mm256_castps_si256(block[i]), offset);
             _mm256_storeu_si256((__m256i *)(void *)(to + SLICE_BYTES * (k4 + i)), fours);
-            DOT_S8(sums, offset, fours);
+            DOT_VNNI(sums, offset, fours);
         }
     }
     store_s32(s->key_starts + key, _mm256_sub_epi32(_mm256_setzero_si256(), sums));
@@ -143,9 +143,9 @@ static void multiply(const uint8_t *a, size_t a_stride, size_t rows, const int8_
                      const int32_t *start, int32_t *out, size_t out_stride)
 {
     for (size_t r = 0; r < rows;) {
-        size_t tile_rows = next_tile_rows(rows - r, S8_TILE_ROWS);
-        tiles_s8[tile_rows - 1](a + r * a_stride, a_stride, slice, SLICE_BYTES, k4, start, 0, out + r * out_stride,
-                                out_stride);
+        size_t tile_rows = next_tile_rows(rows - r, VNNI_TILE_ROWS);
+        tiles_vnni[tile_rows - 1](a + r * a_stride, a_stride, slice, SLICE_BYTES, k4, start, 0, out + r * out_stride,
+                                  out_stride);
         r += tile_rows;
     }
 }
@@ -193,8 +193,8 @@ static void weigh_rows(const rung_attention *attention, const float *q, size_t r
     float scale = VMATH_LOG2_E / sqrtf((float)attention->head_size);
     float query_scales[QUERY_ROWS];
     for (size_t r = 0; r < rows; r++) {
-        quantize_row(q + r * attention->stride, attention->head_size, 128, s->queries + r * s->head_padded,
-                     query_scales + r);
+        quantize_row_u8(q + r * attention->stride, attention->head_size, s->queries + r * s->head_padded,
+                        query_scales + r);
     }
     for (size_t key = 0; key < s->keys_padded; key += SLICE) {
         multiply(s->queries, s->head_padded, rows, s->keys + key * 4 * s->key_k4, s->key_k4, s->key_starts + key,

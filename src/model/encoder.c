@@ -194,6 +194,12 @@ static void attend(rung_batch *batch, bool with_importance)
     }
 }
 
+/* What int8 rounds away need not be computed. */
+static rung_epilogue activation(const rung_model_config *config, bool int8)
+{
+    return int8 && config->activation == RUNG_EPILOGUE_GELU ? RUNG_EPILOGUE_GELU_COARSE : config->activation;
+}
+
 /* Everything behind attention for rows [first, first + m): output projection, LayerNorm, feed-forward, LayerNorm. */
 static void finish_rows(rung_batch *batch, const rung_layer *layer, size_t first, size_t m)
 {
@@ -215,7 +221,7 @@ static void finish_rows(rung_batch *batch, const rung_layer *layer, size_t first
                         config->layer_norm_eps, state, norm_out);
 
     size_t inner = config->intermediate_size;
-    project(batch, &layer->ffn_in, (rows){state, hidden, q}, m, config->activation, NULL, batch->ffn, inner);
+    project(batch, &layer->ffn_in, (rows){state, hidden, q}, m, activation(config, int8), NULL, batch->ffn, inner);
     if (int8) {
         kernels->quantize_rows(batch->ffn, inner, m, inner, batch->ffn_quantized);
     }
