@@ -4,6 +4,13 @@
 
 #include "kernels/kernels.h"
 
+/* The table that tests build (avxvnni_tiles.h) is linked beside the real one. */
+#ifdef RUNG_EMULATE_VNNI
+#define rung_kernels_avxvnni rung_kernels_avxvnni_emulated
+#define rung_avxvnni_attention_s8 rung_avxvnni_attention_s8_emulated
+#define rung_avxvnni_attention_s8_scratch_bytes rung_avxvnni_attention_s8_scratch_bytes_emulated
+#endif
+
 void rung_avxvnni_attention_s8(const rung_attention *attention);
 size_t rung_avxvnni_attention_s8_scratch_bytes(size_t seq_len, size_t head_size);
 

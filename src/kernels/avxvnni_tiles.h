@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* sum += a * b in 8 lanes; a unsigned and b signed bytes, four a lane. Tests build the table for machines that lack the
- * instruction: RUNG_EMULATE_VNNI is the same in AVX2. */
+/* sum += a * b in 8 lanes; a unsigned and b signed bytes, four a lane. Tests build a table of another name for machines
+ * that lack the instruction. */
 #ifdef RUNG_EMULATE_VNNI
 ALWAYS_INLINE __m256i dot_vnni(__m256i sum, __m256i a, __m256i b)
 {
