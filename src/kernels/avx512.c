@@ -2,13 +2,13 @@
  * Activations are stored as q + 128, since vpdpbusd multiplies unsigned by signed bytes: a tile starts from -128 *
  * column_sums. Bits are those of ref.c: every operation and order is the one that kernels.h fixes. */
 #include "kernels/avx512_attention_s8.h"
+#include "kernels/avx512_linear_tiles.h"
 #include "kernels/avx512_math.h"
 #include "kernels/avx512_rows.h"
 #include "kernels/avx512_tiles.h"
 #include "kernels/tables.h"
 
 enum {
-    S8_TILE_ROWS = 6,
     S8_BLOCK_BYTES = 384 * 1024, /* activations that stay in L2 while all panels pass */
     F32_BLOCK_ROWS = 96,
     F32_BLOCK_K = 512, /* a panel's part of 128 KiB stays in L2 */
@@ -26,75 +26,50 @@ static void quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, r
 
 /* ---- Linear layers. ---- */
 
-ALWAYS_INLINE __m512 finish_lanes(__m512 z, rung_epilogue epilogue, const float *residual, size_t n)
-{
-    switch (epilogue) {
-    case RUNG_EPILOGUE_GELU:
-        return v_geluf(z);
-    case RUNG_EPILOGUE_GELU_COARSE:
-        return v_gelu_coarsef(z);
-    case RUNG_EPILOGUE_RELU:
-        return _mm512_max_ps(_mm512_setzero_ps(), z);
-    case RUNG_EPILOGUE_RESIDUAL:
-        return _mm512_add_ps(z, load_lanes(residual, n));
-    case RUNG_EPILOGUE_NONE:
-        break;
-    }
-    return z;
-}
-
-/* What a tile's sums become: rows x columns of y. scales is NULL in fp32, where sums are floats. */
-typedef struct tile_output {
-    const void *sums;        /* [rows][64] int32 or float */
-    const float *row_scales; /* [rows] */
-    const float *scales;     /* [columns] */
-    const float *bias;       /* [columns] */
-    const float *residual;   /* [rows], y_stride apart */
+/* What the sums of a block become: rows x columns of y. */
+typedef struct block_f32 {
+    const float *sums;     /* [rows][64] */
+    const float *bias;     /* [columns] */
+    const float *residual; /* [rows], y_stride apart */
     float *y;
     size_t y_stride;
     size_t rows;
     size_t columns;
-} tile_output;
+} block_f32;
 
-ALWAYS_INLINE void store_tile(const tile_output *t, rung_epilogue epilogue)
+ALWAYS_INLINE void store_block(const block_f32 *b, rung_epilogue epilogue)
 {
-    for (size_t r = 0; r < t->rows; r++) {
-        __m512 row_scale = _mm512_set1_ps(t->scales != NULL ? t->row_scales[r] : 0.0f);
-        for (size_t c = 0; c < t->columns; c += 16) {
-            __m512 bias = _mm512_loadu_ps(t->bias + c);
-            __m512 z;
-            if (t->scales != NULL) {
-                __m512i sums = _mm512_loadu_si512((const int32_t *)t->sums + 64 * r + c);
-                z = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), _mm512_mul_ps(row_scale, _mm512_loadu_ps(t->scales + c)),
-                                    bias);
-            } else {
-                z = _mm512_add_ps(_mm512_loadu_ps((const float *)t->sums + 64 * r + c), bias);
+    for (size_t r = 0; r < b->rows; r++) {
+        for (size_t c = 0; c < b->columns; c += 16) {
+            size_t at = r * b->y_stride + c;
+            size_t n = b->columns - c;
+            __m512 z = _mm512_add_ps(_mm512_loadu_ps(b->sums + RUNG_PANEL * r + c), _mm512_loadu_ps(b->bias + c));
+            __m512 residual = z;
+            if (epilogue == RUNG_EPILOGUE_RESIDUAL) {
+                residual = load_lanes(b->residual + at, n);
             }
-            size_t at = r * t->y_stride + c;
-            size_t n = t->columns - c;
-            const float *residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? t->residual + at : NULL;
-            store_lanes(t->y + at, n, finish_lanes(z, epilogue, residual, n));
+            store_lanes(b->y + at, n, finish_lanes(z, epilogue, residual));
         }
     }
 }
 
-static void finish_tile(const tile_output *tile, rung_epilogue epilogue)
+static void finish_block(const block_f32 *block, rung_epilogue epilogue)
 {
     switch (epilogue) {
     case RUNG_EPILOGUE_NONE:
-        store_tile(tile, RUNG_EPILOGUE_NONE);
+        store_block(block, RUNG_EPILOGUE_NONE);
         break;
     case RUNG_EPILOGUE_GELU:
-        store_tile(tile, RUNG_EPILOGUE_GELU);
+        store_block(block, RUNG_EPILOGUE_GELU);
         break;
     case RUNG_EPILOGUE_GELU_COARSE:
-        store_tile(tile, RUNG_EPILOGUE_GELU_COARSE);
+        store_block(block, RUNG_EPILOGUE_GELU_COARSE);
         break;
     case RUNG_EPILOGUE_RELU:
-        store_tile(tile, RUNG_EPILOGUE_RELU);
+        store_block(block, RUNG_EPILOGUE_RELU);
         break;
     case RUNG_EPILOGUE_RESIDUAL:
-        store_tile(tile, RUNG_EPILOGUE_RESIDUAL);
+        store_block(block, RUNG_EPILOGUE_RESIDUAL);
         break;
     }
 }
@@ -109,31 +84,35 @@ static void panel_s8(const rung_linear_s8 *w, rung_q8 x, size_t row0, size_t row
     const int8_t *panel = w->panels + column0 * 4 * k4;
     tile_s8_function *const *tiles = tiles_s8[(columns + 15) / 16 - 1];
     _Alignas(64) int32_t start[RUNG_PANEL];
-    _Alignas(64) int32_t sums[S8_TILE_ROWS * RUNG_PANEL];
     for (size_t c = 0; c < RUNG_PANEL; c++) {
         start[c] = -128 * w->column_sums[column0 + c];
     }
-    /* Each tile asks for its share of the next panel, a cache line at most a step. */
+    /* Each tile asks for its share of the next panel. */
     size_t panel_bytes = RUNG_PANEL * 4 * k4;
     const int8_t *next = column0 + RUNG_PANEL < w->out_features ? panel + panel_bytes : w->panels;
     size_t tile_count = (rows + S8_TILE_ROWS - 1) / S8_TILE_ROWS;
-    size_t ahead_bytes = min_size(RUNG_PANEL * 4 / tile_count, 64);
+    size_t ahead_bytes = RUNG_PANEL * 4 / tile_count;
     size_t end = row0 + rows;
     while (row0 < end) {
         size_t tile_rows = next_tile_rows(end - row0, S8_TILE_ROWS);
-        tiles[tile_rows - 1](x.data + row0 * stride, stride, panel, k4, next, ahead_bytes, start, sums);
-        next += ahead_bytes * k4;
         size_t at = row0 * y_stride + column0;
-        tile_output tile = {.sums = sums,
-                            .row_scales = x.scales + row0,
-                            .scales = w->scales + column0,
-                            .bias = w->bias + column0,
-                            .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
-                            .y = y + at,
-                            .y_stride = y_stride,
-                            .rows = tile_rows,
-                            .columns = columns};
-        finish_tile(&tile, epilogue);
+        tile_s8 tile = {.a = x.data + row0 * stride,
+                        .a_stride = stride,
+                        .panel = panel,
+                        .k4 = k4,
+                        .next = next,
+                        .ahead_bytes = ahead_bytes,
+                        .start = start,
+                        .row_scales = x.scales + row0,
+                        .scales = w->scales + column0,
+                        .bias = w->bias + column0,
+                        .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
+                        .y = y + at,
+                        .y_stride = y_stride,
+                        .columns = columns,
+                        .epilogue = epilogue};
+        tiles[tile_rows - 1](&tile);
+        next += ahead_bytes * k4;
         row0 += tile_rows;
     }
 }
@@ -181,14 +160,14 @@ static void linear_f32(const rung_linear_f32 *w, const float *x, size_t x_stride
                              min_size(w->in_features - k0, F32_BLOCK_K), k0 > 0, sums, RUNG_PANEL);
             }
             size_t at = row0 * y_stride + column0;
-            tile_output tile = {.sums = sums,
-                                .bias = w->bias + column0,
-                                .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
-                                .y = y + at,
-                                .y_stride = y_stride,
-                                .rows = rows,
-                                .columns = columns};
-            finish_tile(&tile, epilogue);
+            block_f32 block = {.sums = sums,
+                               .bias = w->bias + column0,
+                               .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
+                               .y = y + at,
+                               .y_stride = y_stride,
+                               .rows = rows,
+                               .columns = columns};
+            finish_block(&block, epilogue);
         }
     }
 }

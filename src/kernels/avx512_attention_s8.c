@@ -11,10 +11,58 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    TILE_ROWS = 6,
-    QUERY_ROWS = 2 * TILE_ROWS, /* query rows of a head that share a pass over keys and values */
+enum { QUERY_ROWS = 2 * S8_TILE_ROWS }; /* query rows of a head that share a pass over keys and values */
+
+/* ---- Tiles: out[rows][64] = start[64] + a[rows][4 k4] panel[k4][64][4], of which 16 vectors columns are needed. ---- */
+
+typedef void tile_function(const uint8_t *a, size_t a_stride, const int8_t *panel, size_t k4, const int32_t *start,
+                           int32_t *out);
+
+ALWAYS_INLINE void tile_body(size_t rows, size_t vectors, const uint8_t *a, size_t a_stride, const int8_t *panel,
+                             size_t k4, const int32_t *start, int32_t *out)
+{
+    __m512i sums[S8_TILE_ROWS][4];
+    multiply_s8(rows, vectors, a, a_stride, panel, k4, panel, 0, start, sums);
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+            _mm512_storeu_si512(out + RUNG_PANEL * r + 16 * v, sums[r][v]);
+        }
+    }
+}
+
+#define TILE(rows, vectors)                                                                                            \
+    static void tile_##rows##_##vectors(const uint8_t *a, size_t a_stride, const int8_t *panel, size_t k4,             \
+                                        const int32_t *start, int32_t *out)                                            \
+    {                                                                                                                  \
+        tile_body(rows, vectors, a, a_stride, panel, k4, start, out);                                                  \
+    }
+#define NAME(rows, vectors) tile_##rows##_##vectors,
+
+FOR_ROWS_1_TO_6(TILE, 1)
+FOR_ROWS_1_TO_6(TILE, 2)
+FOR_ROWS_1_TO_6(TILE, 3)
+FOR_ROWS_1_TO_6(TILE, 4)
+
+/* [vectors - 1][rows - 1] */
+static tile_function *const tiles[4][S8_TILE_ROWS] = {
+    {FOR_ROWS_1_TO_6(NAME, 1)},
+    {FOR_ROWS_1_TO_6(NAME, 2)},
+    {FOR_ROWS_1_TO_6(NAME, 3)},
+    {FOR_ROWS_1_TO_6(NAME, 4)},
 };
+
+static void multiply(const uint8_t *a, size_t a_stride, size_t rows, const int8_t *panel, size_t columns, size_t k4,
+                     const int32_t *start, int32_t *out)
+{
+    tile_function *const *of_rows = tiles[(min_size(columns, RUNG_PANEL) + 15) / 16 - 1];
+    for (size_t r = 0; r < rows;) {
+        size_t tile_rows = next_tile_rows(rows - r, S8_TILE_ROWS);
+        of_rows[tile_rows - 1](a + r * a_stride, a_stride, panel, k4, start, out + RUNG_PANEL * r);
+        r += tile_rows;
+    }
+}
 
 /* The parts of the scratch. */
 typedef struct scratch {
@@ -149,18 +197,6 @@ static void pack_head(const rung_attention *attention, size_t head, const scratc
     for (size_t d = 0; d < attention->head_size; d += 16) {
         int8_t *to = s->values + d / RUNG_PANEL * RUNG_PANEL * 4 * s->value_k4 + 4 * (d % RUNG_PANEL);
         pack_values(attention, attention->v + column + d, attention->head_size - d, s, to, s->value_scales + d);
-    }
-}
-
-/* out[rows][64] = start + a[rows][4 k4] panel[k4][64][4], of which `columns` are needed. */
-static void multiply(const uint8_t *a, size_t a_stride, size_t rows, const int8_t *panel, size_t columns, size_t k4,
-                     const int32_t *start, int32_t *out)
-{
-    tile_s8_function *const *tiles = tiles_s8[(min_size(columns, RUNG_PANEL) + 15) / 16 - 1];
-    for (size_t r = 0; r < rows;) {
-        size_t tile_rows = next_tile_rows(rows - r, TILE_ROWS);
-        tiles[tile_rows - 1](a + r * a_stride, a_stride, panel, k4, panel, 0, start, out + RUNG_PANEL * r);
-        r += tile_rows;
     }
 }
 
