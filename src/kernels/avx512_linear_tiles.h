@@ -53,16 +53,18 @@ ALWAYS_INLINE void finish_vector(size_t rows, size_t v, bool whole, __m512i sums
     size_t n = whole ? 16 : t->columns - 16 * v;
     __m512 scales = _mm512_loadu_ps(t->scales + 16 * v);
     __m512 bias = _mm512_loadu_ps(t->bias + 16 * v);
+    const float *residual = t->residual;
+    float *y = t->y + 16 * v;
     UNROLL
     for (size_t r = 0; r < rows; r++) {
-        size_t at = r * t->y_stride + 16 * v;
         __m512 scale = _mm512_mul_ps(_mm512_set1_ps(t->row_scales[r]), scales);
         __m512 z = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][v]), scale, bias);
-        __m512 residual = z;
+        __m512 other = z;
         if (epilogue == RUNG_EPILOGUE_RESIDUAL) {
-            residual = load_lanes(t->residual + at, n);
+            other = load_lanes(residual + r * t->y_stride + 16 * v, n);
         }
-        store_lanes(t->y + at, n, finish_lanes(z, epilogue, residual));
+        store_lanes(y, n, finish_lanes(z, epilogue, other));
+        y += t->y_stride;
     }
 }
 
