@@ -174,33 +174,97 @@ static void linear_f32(const rung_linear_f32 *w, const float *x, size_t x_stride
 
 /* ---- LayerNorm. ---- */
 
-static void layer_norm_row(const float *x, size_t n, const float *gamma, const float *beta, float eps, float *y)
+/* Rows at once: a sum of one row waits for the addition before it. */
+enum { NORM_ROWS = 4 };
+
+ALWAYS_INLINE __m512 add_square(__m512 deviation, __m512 sum)
 {
-    __m512 sum = _mm512_setzero_ps();
-    for (size_t i = 0; i < n; i += 16) {
-        sum = _mm512_add_ps(sum, load_lanes(x + i, n - i));
+    return _mm512_fmadd_ps(deviation, deviation, sum);
+}
+
+ALWAYS_INLINE void find_means(size_t rows, const float *x, size_t stride, size_t n, __m512 means[NORM_ROWS])
+{
+    __m512 sums[NORM_ROWS];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        sums[r] = _mm512_setzero_ps();
     }
-    __m512 mean = _mm512_set1_ps(v_add_lanes(sum) / (float)n);
-    __m512 squares = _mm512_setzero_ps();
     for (size_t i = 0; i < n; i += 16) {
-        __m512 deviation = _mm512_maskz_sub_ps(lanes_below(n - i), load_lanes(x + i, n - i), mean);
-        squares = _mm512_fmadd_ps(deviation, deviation, squares);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            sums[r] = _mm512_add_ps(sums[r], load_lanes(x + r * stride + i, n - i));
+        }
     }
-    float variance = v_add_lanes(squares) / (float)n;
-    __m512 inverse_deviation = _mm512_set1_ps(1.0f / sqrtf(variance + eps));
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        means[r] = _mm512_set1_ps(v_add_lanes(sums[r]) / (float)n);
+    }
+}
+
+/* factors[r] = 1 / the standard deviation. */
+ALWAYS_INLINE void find_factors(size_t rows, const float *x, size_t stride, size_t n, const __m512 means[NORM_ROWS],
+                                float eps, __m512 factors[NORM_ROWS])
+{
+    __m512 sums[NORM_ROWS];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        sums[r] = _mm512_setzero_ps();
+    }
+    size_t whole = n / 16 * 16;
+    for (size_t i = 0; i < whole; i += 16) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            sums[r] = add_square(_mm512_sub_ps(_mm512_loadu_ps(x + r * stride + i), means[r]), sums[r]);
+        }
+    }
+    if (whole < n) {
+        __mmask16 rest = lanes_below(n - whole);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            __m512 lanes = _mm512_maskz_loadu_ps(rest, x + r * stride + whole);
+            sums[r] = add_square(_mm512_maskz_sub_ps(rest, lanes, means[r]), sums[r]);
+        }
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        factors[r] = _mm512_set1_ps(1.0f / sqrtf(v_add_lanes(sums[r]) / (float)n + eps));
+    }
+}
+
+ALWAYS_INLINE void norm_rows(size_t rows, const float *x, size_t stride, size_t n, const float *gamma,
+                             const float *beta, float eps, float *y)
+{
+    __m512 means[NORM_ROWS];
+    __m512 factors[NORM_ROWS];
+    find_means(rows, x, stride, n, means);
+    find_factors(rows, x, stride, n, means, eps, factors);
     for (size_t i = 0; i < n; i += 16) {
-        __m512 normal = _mm512_mul_ps(_mm512_sub_ps(load_lanes(x + i, n - i), mean), inverse_deviation);
-        store_lanes(y + i, n - i, _mm512_fmadd_ps(normal, load_lanes(gamma + i, n - i), load_lanes(beta + i, n - i)));
+        __m512 gammas = load_lanes(gamma + i, n - i);
+        __m512 betas = load_lanes(beta + i, n - i);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            __m512 lanes = load_lanes(x + r * stride + i, n - i);
+            __m512 normal = _mm512_mul_ps(_mm512_sub_ps(lanes, means[r]), factors[r]);
+            store_lanes(y + r * stride + i, n - i, _mm512_fmadd_ps(normal, gammas, betas));
+        }
     }
 }
 
 static void layer_norm(const float *x, size_t stride, size_t m, size_t n, const float *gamma, const float *beta,
                        float eps, float *y, const rung_q8 *out)
 {
-    for (size_t row = 0; row < m; row++) {
-        layer_norm_row(x + row * stride, n, gamma, beta, eps, y + row * stride);
-        if (out != NULL) {
-            quantize_row(y + row * stride, n, out->data + row * rung_q8_stride(n), out->scales + row);
+    for (size_t row = 0; row < m;) {
+        size_t rows = m - row >= NORM_ROWS ? NORM_ROWS : 1;
+        if (rows == NORM_ROWS) {
+            norm_rows(NORM_ROWS, x + row * stride, stride, n, gamma, beta, eps, y + row * stride);
+        } else {
+            norm_rows(1, x + row * stride, stride, n, gamma, beta, eps, y + row * stride);
+        }
+        size_t end = row + rows;
+        for (; row < end; row++) {
+            if (out != NULL) {
+                quantize_row(y + row * stride, n, out->data + row * rung_q8_stride(n), out->scales + row);
+            }
         }
     }
 }
@@ -388,18 +452,18 @@ static double peak_s8(size_t rounds)
 {
     __m512i sums[PEAK_SUMS];
     __m512i a = _mm512_set1_epi8(1);
-    _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-    {
+    UNROLL
+    for (size_t i = 0; i < PEAK_SUMS; i++) {
         sums[i] = _mm512_setzero_si512();
     }
     for (size_t round = 0; round < rounds; round++) {
-        _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-        {
+        UNROLL
+        for (size_t i = 0; i < PEAK_SUMS; i++) {
             DOT_S8(sums[i], a, a);
         }
     }
-    _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-    {
+    UNROLL
+    for (size_t i = 0; i < PEAK_SUMS; i++) {
         __asm__ volatile("" : : "v"(sums[i]));
     }
     return 128.0 * PEAK_SUMS * (double)rounds;
@@ -409,18 +473,18 @@ static double peak_f32(size_t rounds)
 {
     __m512 sums[PEAK_SUMS];
     __m512 a = _mm512_set1_ps(1.0f);
-    _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-    {
+    UNROLL
+    for (size_t i = 0; i < PEAK_SUMS; i++) {
         sums[i] = _mm512_setzero_ps();
     }
     for (size_t round = 0; round < rounds; round++) {
-        _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-        {
+        UNROLL
+        for (size_t i = 0; i < PEAK_SUMS; i++) {
             MULTIPLY_ADD(sums[i], a, a);
         }
     }
-    _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-    {
+    UNROLL
+    for (size_t i = 0; i < PEAK_SUMS; i++) {
         __asm__ volatile("" : : "v"(sums[i]));
     }
     return 32.0 * PEAK_SUMS * (double)rounds;

@@ -10,7 +10,14 @@
 #include <string.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+/* clang would otherwise unroll the loop over k, or vectorise it, and spill. */
+#define KEEP_LOOP _Pragma("clang loop vectorize(disable) unroll(disable)")
+#else
+#define UNROLL _Pragma("GCC unroll 24")
+#define KEEP_LOOP
+#endif
 
 /* sum += a * b in 16 lanes; a unsigned and b signed bytes, four a lane. */
 #define DOT_S8(sum, a, b) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
@@ -36,6 +43,7 @@ ALWAYS_INLINE void multiply_s8(size_t rows, size_t vectors, const uint8_t *a, si
             sums[r][v] = first;
         }
     }
+    KEEP_LOOP
     for (size_t k = 0; k < k4; k++) {
         __m512i weights[4];
         _mm_prefetch(next, _MM_HINT_T1);
@@ -74,6 +82,7 @@ ALWAYS_INLINE void tile_f32_body(size_t rows, size_t vectors, const float *a, si
             sums[r][v] = add ? _mm512_loadu_ps(out + r * out_stride + 16 * v) : _mm512_setzero_ps();
         }
     }
+    KEEP_LOOP
     for (size_t i = 0; i < k; i++) {
         __m512 weights[4];
         UNROLL
