@@ -89,6 +89,7 @@ static void pack_eight_keys(const rung_attention *attention, const float *k, siz
     size_t stride = rung_q8_stride(head_size);
     for (size_t i = 0; i < 8; i++) {
         if (key + i < attention->seq_len) {
+            ask_for_row(k + min_size(key + i + 8, attention->seq_len - 1) * attention->stride, head_size);
             quantize_row_s8(k + (key + i) * attention->stride, head_size, s->rows + i * stride,
                             s->key_scales + key + i);
         } else {
@@ -158,6 +159,7 @@ static void pack_head(const rung_attention *attention, size_t head, const scratc
 static void pack_queries(const rung_attention *attention, const float *q, size_t rows, const scratch *s)
 {
     for (size_t r = 0; r < rows; r++) {
+        ask_for_row(q + min_size(r + 4, rows - 1) * attention->stride, attention->head_size);
         quantize_row_s8(q + r * attention->stride, attention->head_size, s->rows, s->query_scales + r);
         s->query_terms[r] = widen_row(s->rows, s->head_padded, s->queries + r * s->head_padded / 2);
     }

@@ -121,12 +121,21 @@ size_t rung_avx512_attention_s8_scratch_bytes(size_t seq_len, size_t head_size)
     return carve(seq_len, head_size, NULL, &s);
 }
 
+/* A head's part of a row lies a whole row of all heads from the next one: too far for the processor to guess. */
+ALWAYS_INLINE void ask_for_row(const float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        _mm_prefetch((const char *)(row + i), _MM_HINT_T0);
+    }
+}
+
 /* 16 keys from `key` on into the lanes of their panel, zeros for those past the last. */
 static void pack_keys(const rung_attention *attention, const float *k, size_t key, const scratch *s)
 {
     const __m512i offset = _mm512_set1_epi8((char)-128);
     size_t count = min_size(attention->seq_len - min_size(attention->seq_len, key), 16);
     for (size_t i = 0; i < count; i++) {
+        ask_for_row(k + min_size(key + i + 8, attention->seq_len - 1) * attention->stride, attention->head_size);
         quantize_row(k + (key + i) * attention->stride, attention->head_size, s->rows + i * s->head_padded,
                      s->key_scales + key + i);
     }
@@ -158,6 +167,7 @@ static __m512 column_inverses(const rung_attention *attention, const float *v, s
     __m512 sign = _mm512_set1_ps(-0.0f);
     __m512 absmax = _mm512_setzero_ps();
     for (size_t j = 0; j < attention->seq_len; j++) {
+        ask_for_row(v + min_size(j + 8, attention->seq_len - 1) * attention->stride, columns);
         absmax = _mm512_max_ps(_mm512_andnot_ps(sign, load_lanes(v + j * attention->stride, columns)), absmax);
     }
     __m512 top = _mm512_set1_ps(127.0f);
@@ -266,6 +276,7 @@ static void weigh_rows(const rung_attention *attention, const float *q, size_t r
     float scale = VMATH_LOG2_E / sqrtf((float)attention->head_size);
     float query_scales[QUERY_ROWS];
     for (size_t r = 0; r < rows; r++) {
+        ask_for_row(q + min_size(r + 4, rows - 1) * attention->stride, attention->head_size);
         quantize_row(q + r * attention->stride, attention->head_size, s->queries + r * s->head_padded,
                      query_scales + r);
     }

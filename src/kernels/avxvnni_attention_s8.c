@@ -81,6 +81,7 @@ static void pack_eight_keys(const rung_attention *attention, const float *k, siz
         s->key_scales[key + i] = 0.0f;
         memset(row, 128, s->head_padded);
         if (key + i < attention->seq_len) {
+            ask_for_row(k + min_size(key + i + 8, attention->seq_len - 1) * attention->stride, attention->head_size);
             quantize_row_u8(k + (key + i) * attention->stride, attention->head_size, row, s->key_scales + key + i);
         }
     }
@@ -193,6 +194,7 @@ static void weigh_rows(const rung_attention *attention, const float *q, size_t r
     float scale = VMATH_LOG2_E / sqrtf((float)attention->head_size);
     float query_scales[QUERY_ROWS];
     for (size_t r = 0; r < rows; r++) {
+        ask_for_row(q + min_size(r + 4, rows - 1) * attention->stride, attention->head_size);
         quantize_row_u8(q + r * attention->stride, attention->head_size, s->queries + r * s->head_padded,
                         query_scales + r);
     }
