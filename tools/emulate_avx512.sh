@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 flags="-std=c11 -I$work -Isrc -Iinclude -O3 -fno-math-errno -ffp-contract=off -fno-pic -fno-stack-protector -mno-red-zone
-    -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -mavx2 -mfma"
+    -fno-asynchronous-unwind-tables -mavx2 -mfma"
 avx512="-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni"
 compile() {
     # shellcheck disable=SC2086 # flags are words

@@ -1,6 +1,5 @@
-/* avx2_scores.h: what the int8 attentions of 8 lanes have in common: rows asked for, scales of values,
- * scores, weights. Included by
- * avx2_attention_s8.c and avxvnni_attention_s8.c only. */
+/* avx2_scores.h: what the int8 attentions of 8 lanes have in common: rows asked for, scales of values, scores, weights.
+ * Included by avx2_attention_s8.c and avxvnni_attention_s8.c only. */
 #ifndef RUNG_KERNELS_AVX2_SCORES_H
 #define RUNG_KERNELS_AVX2_SCORES_H
 
