@@ -90,6 +90,10 @@ RUNG_API size_t rung_cascade_num_labels(const rung_cascade *cascade);
 /* Name of a class, index < rung_cascade_num_labels. Lives as long as the cascade. */
 RUNG_API const char *rung_cascade_label(const rung_cascade *cascade, size_t index);
 
+/* True when a text may have several labels, or none (problem_type multi_label_classification): probabilities are each label's own, and
+ * a label holds from .5 on. */
+RUNG_API bool rung_cascade_is_multi_label(const rung_cascade *cascade);
+
 /* A text to classify, lent until the call returns. UTF-8, need not end with a NUL. */
 typedef struct rung_input {
     const char *id; /* takes part in the offload coin (Eq 7); NULL: the position in the call */
@@ -105,7 +109,7 @@ typedef struct rung_level_answer {
     const char *name;
     uint32_t exit_layer; /* layers that ran; 0: the level only passed the text on, and found nothing itself */
     uint32_t layers;
-    double confidence;           /* Eq 6 */
+    double confidence;           /* Eq 6; of the least sure label where there are several at once */
     const double *probabilities; /* [labels]; NULL when it found nothing: it passed on, or its logits were no numbers */
     double weight;               /* share in the answer, Eq 12 */
     size_t tokens;               /* that the model read, special ones included */
@@ -123,10 +127,10 @@ typedef struct rung_level_answer {
 typedef struct rung_answer {
     rung_status status;
     const char *error; /* NULL when status is RUNG_OK */
-    const char *label;
+    const char *label; /* the most probable one */
     uint32_t label_index;
     double score;                    /* probability of label */
-    const double *probabilities;     /* [labels] Eq 11 */
+    const double *probabilities;     /* [labels] Eq 11; they add up to 1 unless rung_cascade_is_multi_label */
     uint32_t level;                  /* highest level that has a result */
     bool degraded;                   /* a level that the policy wanted was missing */
     const char *degraded_reason;     /* NULL when not degraded */

@@ -29,7 +29,7 @@ static const char example[] =
     "{\"layer\":3,\"temperature\":2,\"accuracy\":0.87,\"nll_before\":0.4,\"nll_after\":0.3,\"ece\":0.02,"
     "\"deferral\":{\"weight\":\"AACAPwAAAMAAAAAAAAAAgAAAgD8AAADA\",\"bias\":-1.5}}]},"
     "{\"name\":\"cloud\",\"model_sha256\":\"" SHA "\",\"tokenizer_sha256\":\"" SHA
-    "\",\"max_tokens\":128,\"type_vocab_size\":1,\"hidden_size\":4,\"layers\":1,\"accuracy\":0.93,\"agreement\":1,"
+    "\",\"max_tokens\":128,\"type_vocab_size\":0,\"hidden_size\":4,\"layers\":1,\"accuracy\":0.93,\"agreement\":1,"
     "\"answered\":0.5,"
     "\"exits\":[{\"layer\":1,\"temperature\":0.05,\"shape\":0.5,\"accuracy\":0.93,\"nll_before\":0.2,\"nll_after\":0.2,"
     "\"ece\":0}]}],"
@@ -80,7 +80,7 @@ static void contents(void **state)
     assert_false(file.levels[1].has_threshold);
     assert_string_equal(file.levels[1].tokenizer_sha256, SHA);
     assert_int_equal(file.levels[0].max_tokens, 512);
-    assert_int_equal(file.levels[1].type_vocab_size, 1);
+    assert_int_equal(file.levels[1].type_vocab_size, 0);
     assert_int_equal(file.levels[1].hidden_size, 4);
     rung_calibration_file_deinit(&file);
     assert_int_equal(file.num_levels, 0);

@@ -7,6 +7,7 @@
 #include "run/cascade.h"
 #include "skip.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,6 +283,67 @@ static void pruning_follows_alpha(void **state)
 }
 
 /* A worker's memory is reused: nothing of a pair may show in the single text that comes after it. */
+/* A cascade.yaml in a temporary file (path is a template of mkstemps); the levels' models are given. */
+static void write_cascade(char *path, const char *first, const char *second, const char *extra)
+{
+    char yaml[1024];
+    char *here = realpath(".", NULL);
+    int fd = mkstemps(path, 5);
+    assert_true(fd >= 0);
+    int length = snprintf(yaml, sizeof yaml,
+                          "levels:\n  - {name: one, model: %s/%s}\n  - {name: two, model: %s/%s, link: wifi}\n%s", here,
+                          first, here, second, extra);
+    assert_int_equal(write(fd, yaml, (size_t)length), length);
+    close(fd);
+    free(here);
+}
+
+/* A long text through two levels: all of its words are weighed, not those of its start alone. */
+static void long_texts_are_read_as_windows(void **state)
+{
+    (void)state;
+    enum { FILLER = 700 };
+    static const char filler[] = "so it goes on ";
+    char path[] = "/tmp/rung_test_cascade.XXXXXX.yaml";
+    char *text = malloc(FILLER * sizeof filler + 64);
+    assert_non_null(text);
+    size_t length = 0;
+    for (size_t i = 0; i < FILLER; i++) {
+        memcpy(text + length, filler, sizeof filler - 1);
+        length += sizeof filler - 1;
+    }
+    memcpy(text + length, "and it is wonderful", 20);
+    length += 19;
+    const rung_input inputs[2] = {{.text = text, .text_bytes = length}, {.text = "Dull.", .text_bytes = 5}};
+    for (int windows = 0; windows < 2; windows++) {
+        write_cascade(path, "models/end.safetensors", "models/edge.safetensors",
+                      windows ? "long_text: windows\nwindow_overlap: 32\n" : "");
+        rung_cascade *cascade = open_cascade(path, &(rung_open_options){.threads = 1});
+        unlink(path);
+        memcpy(path, "/tmp/rung_test_cascade.XXXXXX.yaml", sizeof path);
+        rung_policy policy = cascade->policy;
+        policy.offload.threshold[0] = 1;
+        rung_answers *answers = classify(cascade, &policy, inputs, 2);
+        const rung_level_answer *level = rung_answers_get(answers, 0)->levels;
+        assert_int_equal(rung_answers_get(answers, 0)->num_levels, 2);
+        assert_int_equal(level[0].words, 4 * FILLER + 4);
+        if (windows) {
+            assert_int_equal(level[0].truncated_tokens, 0);
+            assert_true(level[0].tokens > 4 * FILLER);
+            assert_int_equal(level[0].exit_layer, level[0].layers);
+            assert_true(level[0].kept_words < level[0].words);
+        } else {
+            assert_true(level[0].truncated_tokens > 0);
+            /* What was not read is kept: 510 tokens are as many words here at most. */
+            assert_true(level[0].kept_words >= level[0].words - 510);
+        }
+        assert_int_equal(rung_answers_get(answers, 1)->levels[0].tokens, 4);
+        rung_answers_free(answers);
+        rung_cascade_close(cascade);
+    }
+    free(text);
+}
+
 static void nothing_is_left_of_the_request_before(void **state)
 {
     (void)state;
@@ -332,20 +394,73 @@ static void bad_inputs_are_refused_one_by_one(void **state)
     rung_cascade_close(cascade);
 }
 
-/* A cascade.yaml in a temporary file; the levels' models are given. */
+/* Logits of transformers for the multi-label golden model, as its sigmoids, alone and as two levels. */
+static void labels_by_themselves(void **state)
+{
+    (void)state;
+    json_t *golden = json_load_file("tests/golden/logits_families.json", 0, NULL);
+    assert_non_null(golden);
+    const json_t *model = json_array_get(json_object_get(golden, "models"), 3);
+    assert_string_equal(json_string_value(json_object_get(model, "model")), "tiny-sharded");
+    rung_cascade *alone = open_cascade("tests/golden/tiny-sharded", &(rung_open_options){.precision = "fp32"});
+    assert_true(rung_cascade_is_multi_label(alone));
+    const json_t *texts = json_object_get(model, "texts");
+    for (size_t i = 0; i < 8; i++) {
+        const json_t *text = json_array_get(texts, i);
+        const json_t *logits = json_array_get(json_object_get(text, "logits"), 2);
+        rung_input input = {.text = json_string_value(json_object_get(text, "text"))};
+        input.text_bytes = strlen(input.text);
+        rung_policy policy = alone->policy;
+        policy.exit.rule = RUNG_EXIT_OFF;
+        rung_answers *answers = classify(alone, &policy, &input, 1);
+        const rung_answer *answer = rung_answers_get(answers, 0);
+        double least = 1;
+        double greatest = 0;
+        for (size_t c = 0; c < 4; c++) {
+            double p = 1 / (1 + exp(-json_number_value(json_array_get(logits, c))));
+            assert_true(fabs(answer->probabilities[c] - p) < 1e-5);
+            least = fmin(least, fmax(p, 1 - p));
+            greatest = fmax(greatest, p);
+        }
+        assert_true(fabs(answer->levels[0].confidence - least) < 1e-5);
+        assert_true(fabs(answer->score - greatest) < 1e-5);
+        rung_answers_free(answers);
+    }
+    rung_cascade_close(alone);
+    json_decref(golden);
+}
+
+static void labels_by_themselves_in_a_cascade(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/rung_test_cascade.XXXXXX.yaml";
+    write_cascade(path, "tests/golden/tiny-sharded", "tests/golden/tiny-sharded", "");
+    rung_cascade *cascade = open_cascade(path, NULL);
+    unlink(path);
+    rung_policy always_up = cascade->policy;
+    always_up.offload.threshold[0] = 1;
+    const rung_input input = {.text = "one funny film and a dull plot", .text_bytes = 30};
+    rung_answers *answers = classify(cascade, &always_up, &input, 1);
+    const rung_answer *answer = rung_answers_get(answers, 0);
+    assert_int_equal(answer->level, 2);
+    assert_int_equal(answer->num_levels, 2);
+    for (size_t c = 0; c < 4; c++) { /* equal weights: the mean of the two */
+        double mean = (answer->levels[0].probabilities[c] + answer->levels[1].probabilities[c]) / 2;
+        assert_true(fabs(answer->probabilities[c] - mean) < 1e-12);
+    }
+    rung_answers_free(answers);
+    always_up.offload.threshold[0] = 0; /* any confidence is enough */
+    answers = classify(cascade, &always_up, &input, 1);
+    assert_int_equal(rung_answers_get(answers, 0)->level, 1);
+    rung_answers_free(answers);
+    rung_cascade_close(cascade);
+}
+
 static void expect_refusal(const char *first, const char *second, const char *extra, rung_status status,
                            const char *part)
 {
     char path[] = "/tmp/rung_test_cascade.XXXXXX.yaml";
-    char yaml[1024];
-    char *here = realpath(".", NULL);
-    int fd = mkstemps(path, 5);
-    assert_true(fd >= 0);
-    int length = snprintf(yaml, sizeof yaml,
-                          "levels:\n  - {name: one, model: %s/%s}\n  - {name: two, model: %s/%s, link: wifi}\n%s", here,
-                          first, here, second, extra);
-    assert_int_equal(write(fd, yaml, (size_t)length), length);
-    close(fd);
+    write_cascade(path, first, second, extra);
     rung_cascade *cascade = NULL;
     rung_error error = {0};
     assert_int_equal(rung_cascade_open(path, NULL, &cascade, &error), status);
@@ -354,7 +469,6 @@ static void expect_refusal(const char *first, const char *second, const char *ex
         fail_msg("\"%s\" does not say \"%s\"", error.message, part);
     }
     unlink(path);
-    free(here);
 }
 
 static void parts_that_disagree_are_refused(void **state)
@@ -362,6 +476,8 @@ static void parts_that_disagree_are_refused(void **state)
     (void)state;
     expect_refusal("tests/golden/tiny-bert", "tests/golden/tiny-bert-odd", "", RUNG_MISMATCH,
                    "labels differ between levels");
+    expect_refusal("tests/golden/tiny-bert", "tests/golden/tiny-sharded", "", RUNG_MISMATCH,
+                   "one has problem_type multi_label_classification and the other has not");
     expect_refusal("models/end.safetensors", "tests/golden/tiny-bert-odd", "policy: {prune: {unit: token}}\n",
                    RUNG_MISMATCH, "policy.prune.unit token");
     expect_refusal("models/end.safetensors", "models/edge.safetensors", "labels: {neg: pos}\n", RUNG_MISMATCH,
@@ -391,8 +507,11 @@ int main(void)
         cmocka_unit_test(always_top_is_the_top_model_alone),
         cmocka_unit_test(thresholds_at_their_ends),
         cmocka_unit_test(pruning_follows_alpha),
+        cmocka_unit_test(long_texts_are_read_as_windows),
         cmocka_unit_test(nothing_is_left_of_the_request_before),
         cmocka_unit_test(bad_inputs_are_refused_one_by_one),
+        cmocka_unit_test(labels_by_themselves),
+        cmocka_unit_test(labels_by_themselves_in_a_cascade),
         cmocka_unit_test(parts_that_disagree_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,12 +175,12 @@ static void shapes_by_hand(void **state)
     static const double shape[2] = {1, 2};
     rung_level_calibration calibration = {.num_exits = 2, .temperature = temperature, .shape = shape};
     double p[2];
-    rung_calibrated_softmax(&calibration, 2, two, 2, p);
+    rung_calibrated_probabilities(&calibration, 2, two, 2, p);
     assert_near("calibrated", p[1], 1 / (1 + exp(-3)), 1e-12);
-    rung_calibrated_softmax(&calibration, 1, two, 2, p);
+    rung_calibrated_probabilities(&calibration, 1, two, 2, p);
     assert_near("not shaped", p[1], 1 / (1 + exp(-3)), 1e-12);
     calibration.shape = NULL;
-    rung_calibrated_softmax(&calibration, 2, two, 2, p);
+    rung_calibrated_probabilities(&calibration, 2, two, 2, p);
     assert_near("no shapes", p[1], 1 / (1 + exp(-1)), 1e-12);
 }
 
@@ -199,7 +199,7 @@ static void shapes_keep_the_order(void **state)
             logits[c] = (float)(size * rung_prng_normal(&prng));
         }
         const rung_level_calibration calibration = {.num_exits = 1, .temperature = &temperature, .shape = &shape};
-        rung_calibrated_softmax(&calibration, 1, logits, 5, p);
+        rung_calibrated_probabilities(&calibration, 1, logits, 5, p);
         double sum = 0;
         for (size_t c = 0; c < 5; c++) {
             assert_true(p[c] >= 0 && p[c] <= 1);
@@ -212,13 +212,70 @@ static void shapes_keep_the_order(void **state)
     }
 }
 
+static void golden_multi_label(void **state)
+{
+    (void)state;
+    json_t *cases = numbers_section("multi_label");
+    size_t i;
+    json_t *one;
+    json_array_foreach(cases, i, one)
+    {
+        double temperature = numbers_value(one, "temperature");
+        const rung_level_calibration calibration = {.num_exits = 1, .temperature = &temperature, .multi_label = true};
+        double p[2][8], expected[8], confidence[2];
+        size_t n = 0;
+        numbers_doubles(json_object_get(one, "confidence"), confidence, 2);
+        for (size_t side = 0; side < 2; side++) {
+            float logits[8];
+            n = numbers_floats(json_array_get(json_object_get(one, "logits"), side), logits, 8);
+            numbers_doubles(json_array_get(json_object_get(one, "probabilities"), side), expected, 8);
+            rung_calibrated_probabilities(&calibration, 1, logits, n, p[side]);
+            for (size_t c = 0; c < n; c++) {
+                assert_near(numbers_name(one), p[side][c], expected[c], 1e-14);
+            }
+            assert_near(numbers_name(one), rung_confidence(p[side], n, true), confidence[side], 1e-14);
+        }
+        bool same = json_is_true(json_object_get(one, "same_decision"));
+        assert_int_equal(rung_same_decision(p[0], p[1], n, true), same);
+        assert_near(numbers_name(one), rung_divergence(p[0], p[1], n, true), numbers_value(one, "divergence"), 1e-13);
+    }
+    json_decref(cases);
+}
+
+static void one_label_of_several_is_as_before(void **state)
+{
+    (void)state;
+    const double p[3] = {0.2, 0.7, 0.1};
+    const double q[3] = {0.5, 0.3, 0.2};
+    assert_true(rung_confidence(p, 3, false) == 0.7);
+    assert_true(rung_confidence(p, 3, true) == 0.7); /* of the second label; the others are surer */
+    assert_false(rung_same_decision(p, q, 3, false));
+    assert_true(rung_same_decision(p, p, 3, true));
+    assert_true(rung_divergence(p, q, 3, false) == rung_js_divergence(p, q, 3));
+    const rung_level_calibration calibration = {0};
+    const float logits[2] = {0, 0};
+    double raw[2];
+    rung_raw_probabilities(&calibration, logits, 2, raw);
+    assert_true(raw[0] == 0.5 && raw[1] == 0.5);
+    const rung_level_calibration several = {.multi_label = true};
+    const float ruled_out[2] = {-INFINITY, 3e38f};
+    rung_raw_probabilities(&several, ruled_out, 2, raw);
+    assert_true(raw[0] == 0 && raw[1] == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softmax_by_hand),       cmocka_unit_test(softmax_of_extremes),
-        cmocka_unit_test(softmax_properties),    cmocka_unit_test(argmax_ties),
-        cmocka_unit_test(divergence_by_hand),    cmocka_unit_test(golden_softmax),
-        cmocka_unit_test(golden_divergence),     cmocka_unit_test(shapes_by_hand),
+        cmocka_unit_test(softmax_by_hand),
+        cmocka_unit_test(golden_multi_label),
+        cmocka_unit_test(one_label_of_several_is_as_before),
+        cmocka_unit_test(softmax_of_extremes),
+        cmocka_unit_test(softmax_properties),
+        cmocka_unit_test(argmax_ties),
+        cmocka_unit_test(divergence_by_hand),
+        cmocka_unit_test(golden_softmax),
+        cmocka_unit_test(golden_divergence),
+        cmocka_unit_test(shapes_by_hand),
         cmocka_unit_test(shapes_keep_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

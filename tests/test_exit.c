@@ -196,6 +196,35 @@ static void random_sequences(void **state)
     }
 }
 
+/* Two exits agree when every label stays on its side of .5 and the least sure one is sure enough. */
+static void several_labels(void **state)
+{
+    (void)state;
+    const rung_level_calibration calibration = {.num_exits = NUM_EXITS, .temperature = ones, .multi_label = true};
+    rung_exit_policy policy = {
+        .rule = RUNG_EXIT_AGREE, .tau = 0.05, .patience = 1, .confidence = 0.9, .first_layer = 1};
+    static const float logits[][2] = {
+        {LN19, -LN19}, /* .95, .05 */
+        {LN19, LN19},  /* the second label flips */
+        {LN24, LN4},   /* no flip, but only .8 sure */
+        {LN24, LN24},  /* .96 and sure, but the second label moved from .8: too far */
+        {LN24, LN19},  /* .96, .95 */
+    };
+    double workspace[4];
+    rung_exit_state exits;
+    rung_exit_init(&exits, &policy, &calibration, 2, workspace);
+    for (uint32_t layer = 1; layer <= 3; layer++) {
+        assert_int_equal(rung_exit_step(&exits, layer, logits[layer - 1]), RUNG_EXIT_CONTINUE);
+    }
+    policy.tau = 0.02;
+    assert_int_equal(rung_exit_step(&exits, 4, logits[3]), RUNG_EXIT_CONTINUE);
+    assert_int_equal(rung_exit_step(&exits, 5, logits[4]), RUNG_EXIT_STOP);
+    policy.rule = RUNG_EXIT_PAPER; /* confidence .95 and .95, whatever the labels */
+    rung_exit_init(&exits, &policy, &calibration, 2, workspace);
+    assert_int_equal(rung_exit_step(&exits, 1, logits[0]), RUNG_EXIT_CONTINUE);
+    assert_int_equal(rung_exit_step(&exits, 2, logits[1]), RUNG_EXIT_STOP);
+}
+
 static void golden_exits(void **state)
 {
     (void)state;
@@ -253,6 +282,7 @@ int main(void)
         cmocka_unit_test(unusable_logits_reset),
         cmocka_unit_test(skipped_heads),
         cmocka_unit_test(random_sequences),
+        cmocka_unit_test(several_labels),
         cmocka_unit_test(golden_exits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,8 +103,14 @@ static void test_edited_header(void **state)
     packed_bytes packed = make_packed((rung_quantize_options){.bits = 5});
     check_edit(packed, "\"rung-packed\"", "\"rung-pucked\"", RUNG_FORMAT,
                "metadata \"format\" is \"rung-pucked\", wanted \"rung-packed\"");
-    check_edit(packed, "\"version\":\"1\"", "\"version\":\"2\"", RUNG_UNSUPPORTED,
-               "packed format version \"2\" is not the \"1\"");
+    check_edit(packed, "\"version\":\"2\"", "\"version\":\"3\"", RUNG_UNSUPPORTED,
+               "packed format version \"3\" is not the \"2\" or \"1\" that this rung reads");
+    check_edit(packed, "\"version\":\"2\"", "\"version\":\"\" ", RUNG_UNSUPPORTED, "packed format version \"\" is not");
+    check_edit(packed, "\"vocabulary\"", "\"vacabulary\"", RUNG_FORMAT,
+               "packed[tokenizer]: field 'model.vocab' is missing");
+    check_edit(packed, "\\nfilm\\n", "\\nwarm\\n", RUNG_FORMAT,
+               "packed[vocabulary]: line 8: the same token is on a line before");
+    check_edit(packed, "\\nfilm\\n", "\\n\\n\\n\\n", RUNG_FORMAT, "packed[vocabulary]: line 8: it is empty");
     check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"7\"", RUNG_FORMAT,
                "\"embedding_bits\" must be 4, 5, 6, 8 or 16");
     check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"6\"", RUNG_MISMATCH,
@@ -114,7 +120,6 @@ static void test_edited_header(void **state)
     check_edit(packed, "\"pooler.scales\"", "\"pooler.skales\"", RUNG_NOT_FOUND, "tensor \"pooler.scales\" is missing");
     check_edit(packed, "\"sha256\"", "\"sha257\"", RUNG_FORMAT, "metadata \"sha256\" is missing");
     check_edit(packed, "\"config\"", "\"canfig\"", RUNG_FORMAT, "metadata \"config\" is missing: write the file again");
-    check_edit(packed, "\"tokenizer\"", "\"takenizer\"", RUNG_FORMAT, "metadata \"tokenizer\" is missing");
     check_edit(packed, "\\\"vocab_size\\\":12", "\\\"vocab_size\\\":10", RUNG_MISMATCH,
                "packed[tokenizer]: has token ids up to 10, but");
     check_edit(packed, "\\\"model_type\\\":\\\"bert\\\"", "\\\"model_type\\\":\\\"brat\\\"", RUNG_UNSUPPORTED,
@@ -124,6 +129,27 @@ static void test_edited_header(void **state)
     check_edit(packed, "\"layers.0.qkv.scales\"", "\"layers.9.qkv.scales\"", RUNG_NOT_FOUND,
                "tensor \"layers.0.qkv.scales\" is missing");
     check_edit(packed, "\"pooler.bias\"", "\"poolar.bias\"", RUNG_NOT_FOUND, "tensor \"pooler.bias\" is missing");
+    free(packed.data);
+}
+
+/* Version 1 had the vocabulary in the tokenizer's JSON text. */
+static void test_reads_the_old_version(void **state)
+{
+    (void)state;
+    rung_model *model = NULL;
+    assert_ok(rung_model_open("fuzz/corpus/packed_model/bits16", RUNG_PRECISION_INT8, &model, error));
+    size_t bytes;
+    assert_string_equal(rung_safetensors_metadata(model->file, "version", &bytes), "1");
+    assert_null(rung_safetensors_metadata(model->file, "vocabulary", &bytes));
+    packed_bytes packed = make_packed((rung_quantize_options){.bits = 16});
+    rung_model *now = NULL;
+    assert_ok(rung_model_parse_packed(packed.data, packed.size, "packed", &now, error));
+    assert_string_equal(rung_safetensors_metadata(now->file, "version", &bytes), "2");
+    assert_string_equal(rung_safetensors_metadata(now->file, "vocabulary", &bytes),
+                        "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nwarm\nfunny\nfilm\n##s\n.\n,\n");
+    assert_string_equal(rung_tokenizer_hash(now->tokenizer), rung_tokenizer_hash(model->tokenizer));
+    rung_model_close(model);
+    rung_model_close(now);
     free(packed.data);
 }
 
@@ -221,8 +247,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_truncated_packed_file), cmocka_unit_test(test_flipped_header_bits),
-        cmocka_unit_test(test_edited_header),         cmocka_unit_test(test_edited_frequent_rows),
-        cmocka_unit_test(test_poisoned_data),         cmocka_unit_test(test_unaligned_packed_file),
+        cmocka_unit_test(test_edited_header),         cmocka_unit_test(test_reads_the_old_version),
+        cmocka_unit_test(test_edited_frequent_rows),  cmocka_unit_test(test_poisoned_data),
+        cmocka_unit_test(test_unaligned_packed_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,10 @@
     "\"hidden_size\":24,\"num_hidden_layers\":2,\"num_attention_heads\":3,\"intermediate_size\":40,"                   \
     "\"max_position_embeddings\":32,\"vocab_size\":50"
 #define BERT "\"model_type\":\"bert\"," SHAPE
+#define ROBERTA "\"model_type\":\"roberta\"," SHAPE
+#define DISTILBERT                                                                                                     \
+    "\"model_type\":\"distilbert\",\"dim\":24,\"n_layers\":2,\"n_heads\":3,\"hidden_dim\":40,"                         \
+    "\"max_position_embeddings\":32,\"vocab_size\":50"
 
 static rung_status parse(const char *text, rung_model_config *config, char ***labels, rung_error *error)
 {
@@ -33,6 +37,49 @@ static void test_minimal_config_has_the_defaults_of_transformers(void **state)
     assert_true(config.layer_norm_eps == 1e-12f);
     assert_string_equal(labels[0], "LABEL_0");
     assert_string_equal(labels[1], "LABEL_1");
+    rung_labels_free(labels, config.num_labels);
+    assert_ptr_equal(config.family, rung_family_find("bert"));
+    assert_int_equal(config.padding_id, -1);
+    assert_false(config.ignores_type_ids);
+    assert_int_equal(config.pooler_form, RUNG_POOLER_TANH);
+}
+
+static void test_distilbert_has_its_own_field_names_and_no_token_types(void **state)
+{
+    (void)state;
+    rung_model_config config;
+    char **labels = NULL;
+    assert_ok(parse("{" DISTILBERT ",\"activation\":\"relu\",\"layer_norm_eps\":1e-5,\"type_vocab_size\":2,"
+                    "\"architectures\":[\"DistilBertForSequenceClassification\"],\"pad_token_id\":7}",
+                    &config, &labels, error));
+    assert_int_equal(config.num_layers, 2);
+    assert_int_equal(config.hidden_size, 24);
+    assert_int_equal(config.intermediate_size, 40);
+    assert_int_equal(config.num_heads, 3);
+    assert_int_equal(config.activation, RUNG_EPILOGUE_RELU);
+    assert_int_equal(config.type_vocab_size, 0);
+    assert_true(config.ignores_type_ids);
+    assert_true(config.layer_norm_eps == 1e-12f); /* the family has no such field */
+    assert_int_equal(config.padding_id, -1);
+    assert_int_equal(config.max_tokens, 32);
+    assert_int_equal(config.pooler_form, RUNG_POOLER_RELU);
+    rung_labels_free(labels, config.num_labels);
+}
+
+static void test_positions_of_roberta_begin_behind_the_padding_id(void **state)
+{
+    (void)state;
+    rung_model_config config;
+    char **labels = NULL;
+    assert_ok(parse("{" ROBERTA "}", &config, &labels, error));
+    assert_int_equal(config.padding_id, 1);
+    assert_int_equal(config.max_positions, 32);
+    assert_int_equal(config.max_tokens, 30);
+    assert_true(config.ignores_type_ids);
+    rung_labels_free(labels, config.num_labels);
+    labels = NULL;
+    assert_ok(parse("{" ROBERTA ",\"pad_token_id\":28}", &config, &labels, error));
+    assert_int_equal(config.max_tokens, 3);
     rung_labels_free(labels, config.num_labels);
 }
 
@@ -82,11 +129,15 @@ static void test_refuses_other_families_and_variants_by_name(void **state)
         {"{" SHAPE "}", RUNG_FORMAT, "dir/config.json: \"model_type\" is missing"},
         {"{\"model_type\":3}", RUNG_FORMAT, "\"model_type\" must be a string, not an integer"},
         {"{\"model_type\":\"deberta\"}", RUNG_UNSUPPORTED,
-         "\"deberta\", a family that rung cannot run yet; it runs \"bert\": fine-tune"},
+         "\"deberta\", a family that rung cannot run yet; it runs \"bert\", \"distilbert\" and \"roberta\": fine-tune"},
         {"{\"model_type\":\"deberta-v2\"}", RUNG_UNSUPPORTED, "\"deberta-v2\", a family"},
         {"{\"model_type\":\"xlm-roberta\"}", RUNG_UNSUPPORTED, "\"xlm-roberta\", a family"},
-        {"{\"model_type\":\"roberta\"}", RUNG_UNSUPPORTED, "\"roberta\", a family"},
-        {"{\"model_type\":\"distilbert\"}", RUNG_UNSUPPORTED, "\"distilbert\", a family"},
+        {"{" DISTILBERT ",\"architectures\":[\"DistilBertForTokenClassification\"]}", RUNG_UNSUPPORTED,
+         "wanted \"DistilBertForSequenceClassification\" or a plain encoder, \"DistilBertModel\""},
+        {"{" DISTILBERT ",\"activation\":\"silu\"}", RUNG_UNSUPPORTED,
+         "\"activation\" is \"silu\"; rung runs \"gelu\" and \"relu\""},
+        {"{" ROBERTA ",\"architectures\":[\"BertModel\"]}", RUNG_UNSUPPORTED,
+         "wanted \"RobertaForSequenceClassification\" or a plain encoder, \"RobertaModel\""},
         {"{\"model_type\":\"modernbert\"}", RUNG_UNSUPPORTED, "\"modernbert\", a family"},
         {"{\"model_type\":\"brt\"}", RUNG_UNSUPPORTED, "\"model_type\" is \"brt\", which rung does not know"},
         {"{" BERT ",\"architectures\":[\"BertForTokenClassification\"]}", RUNG_UNSUPPORTED,
@@ -134,6 +185,11 @@ static void test_refuses_bad_values_by_field(void **state)
          "size\":40,"
          "\"max_position_embeddings\":32,\"vocab_size\":50}",
          RUNG_MISMATCH, "\"hidden_size\" 25 is not a multiple of \"num_attention_heads\" 3"},
+        {"{" ROBERTA ",\"pad_token_id\":\"1\"}", RUNG_FORMAT, "\"pad_token_id\" must be an integer, not a string"},
+        {"{" ROBERTA ",\"pad_token_id\":-1}", RUNG_LIMIT, "\"pad_token_id\" is -1: positions start behind it"},
+        {"{" ROBERTA ",\"pad_token_id\":29}", RUNG_LIMIT, "leave 3 of \"max_position_embeddings\" 32"},
+        {"{" ROBERTA ",\"pad_token_id\":50}", RUNG_LIMIT, "less than \"vocab_size\" 50"},
+        {"{\"model_type\":\"distilbert\",\"hidden_size\":24}", RUNG_FORMAT, "\"n_layers\" is missing"},
         {"{" BERT ",\"layer_norm_eps\":\"x\"}", RUNG_FORMAT, "\"layer_norm_eps\" must be a number, not a string"},
         {"{" BERT ",\"layer_norm_eps\":-1}", RUNG_LIMIT, "\"layer_norm_eps\" is -1"},
         {"{" BERT ",\"id2label\":[\"a\"]}", RUNG_FORMAT, "\"id2label\" must be an object, not an array"},
@@ -197,6 +253,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_minimal_config_has_the_defaults_of_transformers),
         cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_distilbert_has_its_own_field_names_and_no_token_types),
+        cmocka_unit_test(test_positions_of_roberta_begin_behind_the_padding_id),
         cmocka_unit_test(test_refuses_other_families_and_variants_by_name),
         cmocka_unit_test(test_refuses_bad_values_by_field),
         cmocka_unit_test(test_model_max_length),

@@ -1,4 +1,5 @@
 /* test_options_table.c: what must hold for every row of the tables, and the finding of commands. */
+#include "config/cascade_config.h"
 #include "config/option_value.h"
 #include "config/options.h"
 
@@ -61,6 +62,8 @@ static void choices_follow_their_enums(void **state)
     } pairs[] = {
         {RUNG_OPTION_PRECISION, "fp32", 0},
         {RUNG_OPTION_PRECISION, "int8", 1},
+        {RUNG_OPTION_LONG_TEXT, "truncate", RUNG_LONG_TEXT_TRUNCATE},
+        {RUNG_OPTION_LONG_TEXT, "windows", RUNG_LONG_TEXT_WINDOWS},
         {RUNG_OPTION_POLICY_PRUNE_UNIT, "auto", RUNG_PRUNE_AUTO},
         {RUNG_OPTION_POLICY_PRUNE_UNIT, "token", RUNG_PRUNE_TOKEN},
         {RUNG_OPTION_POLICY_PRUNE_UNIT, "word", RUNG_PRUNE_WORD},

@@ -7,18 +7,11 @@
 
 #include <stdio.h>
 
-#define MAX_FILE_BYTES ((size_t)1 << 28)
+#define SMALL "tests/golden/tokenizer_small.json"
 #define NO_LIMIT ((size_t)1 << 30)
 
 static const char *const MODELS[] = {"tiny-l3", "minilm-l6", "bge-l12"};
 enum { MODEL_COUNT = 3 };
-
-/* The directory of models and data sets, NULL when it is not there. */
-static const char *shared_directory(void)
-{
-    const char *shared = getenv("RUNG_SHARED");
-    return shared != NULL && rung_path_exists(shared) ? shared : NULL;
-}
 
 static rung_tokenizer *load_model(const char *shared, const char *model)
 {
@@ -34,116 +27,12 @@ static rung_tokenizer *load_model(const char *shared, const char *model)
     return tokenizer;
 }
 
-static rung_tokenizer *load_variant(const json_t *variant)
-{
-    json_t *root = load_small();
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)variant, key, value)
-    {
-        json_t *member = json_object_get(root, key);
-        assert_int_equal(json_is_array(member) ? json_array_extend(member, value) : json_object_update(member, value),
-                         0);
-    }
-    rung_tokenizer *tokenizer = NULL;
-    rung_error error = {RUNG_OK, ""};
-    if (parse_json(root, &tokenizer, &error) != RUNG_OK) {
-        fail_msg("%s", error.message);
-    }
-    json_decref(root);
-    return tokenizer;
-}
-
-static rung_text text_of(const json_t *string)
-{
-    return (rung_text){json_string_value(string), json_string_length(string)};
-}
-
-static long long item(const json_t *object, const char *key, size_t index)
-{
-    return json_integer_value(json_array_get(json_object_get(object, key), index));
-}
-
-static void assert_case(const rung_tokenizer *tokenizer, const json_t *expected, rung_encoding *encoding)
-{
-    const json_t *pair = json_object_get(expected, "pair");
-    rung_text second = json_is_string(pair) ? text_of(pair) : (rung_text){0};
-    rung_error error = {RUNG_OK, ""};
-    size_t max_tokens = (size_t)json_integer_value(json_object_get(expected, "max_tokens"));
-    rung_status status = rung_tokenize(tokenizer, text_of(json_object_get(expected, "text")),
-                                       json_is_string(pair) ? &second : NULL, max_tokens, encoding, &error);
-    assert_string_equal(error.message, "");
-    assert_int_equal(status, RUNG_OK);
-    assert_int_equal(encoding->length, json_array_size(json_object_get(expected, "ids")));
-    for (size_t i = 0; i < encoding->length; i++) {
-        assert_int_equal(encoding->ids[i], item(expected, "ids", i));
-        assert_int_equal(encoding->begin[i], item(expected, "spans", 2 * i));
-        assert_int_equal(encoding->end[i], item(expected, "spans", 2 * i + 1));
-        assert_int_equal(encoding->type_ids[i], item(expected, "type_ids", i));
-        assert_int_equal(encoding->special[i], item(expected, "special", i));
-        assert_int_equal(encoding->sequence[i], item(expected, "sequence", i));
-    }
-    assert_int_equal(encoding->truncated_tokens, json_integer_value(json_object_get(expected, "truncated")));
-}
-
-/* Calls back for each line of a file of JSON lines (.zst or not). */
-static size_t for_each_line(const char *path, void (*callback)(const json_t *line, void *context), void *context)
-{
-    char *text = NULL;
-    size_t bytes = 0;
-    rung_error error = {RUNG_OK, ""};
-    if (rung_read_file(path, MAX_FILE_BYTES, &text, &bytes, &error) != RUNG_OK) {
-        fail_msg("%s", error.message);
-    }
-    size_t lines = 0;
-    for (size_t at = 0; at < bytes;) {
-        const char *newline = memchr(text + at, '\n', bytes - at);
-        size_t end = newline == NULL ? bytes : (size_t)(newline - text);
-        json_t *line = json_loadb(text + at, end - at, JSON_ALLOW_NUL, NULL);
-        assert_non_null(line);
-        callback(line, context);
-        json_decref(line);
-        lines++;
-        at = end + 1;
-    }
-    free(text);
-    return lines;
-}
-
-typedef struct case_context {
-    const json_t *variants;
-    const char *name; /* of the variant that is being tested */
-    rung_tokenizer *tokenizer;
-    rung_encoding encoding;
-    size_t cases;
-} case_context;
-
-static void check_case(const json_t *line, void *argument)
-{
-    case_context *context = argument;
-    const char *name = json_string_value(json_object_get(line, "variant"));
-    if (context->name == NULL || strcmp(context->name, name) != 0) {
-        rung_tokenizer_free(context->tokenizer);
-        const json_t *variant = json_object_get(context->variants, name);
-        assert_non_null(variant);
-        context->name = json_object_iter_key(json_object_iter_at((json_t *)(uintptr_t)context->variants, name));
-        context->tokenizer = load_variant(variant);
-    }
-    assert_case(context->tokenizer, line, &context->encoding);
-    context->cases++;
-}
-
 static void hard_cases_are_as_in_the_reference(void **state)
 {
     (void)state;
-    json_t *variants = json_load_file("tests/golden/tokenizer_variants.json", 0, NULL);
-    assert_non_null(variants);
-    case_context context = {.variants = variants};
-    for_each_line("tests/golden/tokenizer_cases.jsonl.zst", check_case, &context);
-    assert_true(context.cases > 1000);
-    rung_tokenizer_free(context.tokenizer);
-    rung_encoding_deinit(&context.encoding);
-    json_decref(variants);
+    size_t cases =
+        assert_golden_cases("tests/golden/tokenizer_variants.json", SMALL, "tests/golden/tokenizer_cases.jsonl.zst");
+    assert_true(cases > 1000);
 }
 
 typedef struct model_context {
@@ -270,7 +159,7 @@ static void data_sets_are_as_in_the_reference(void **state)
 static void refuses_bad_input(void **state)
 {
     (void)state;
-    rung_tokenizer *tokenizer = load_variant(NULL);
+    rung_tokenizer *tokenizer = load_variant(SMALL, NULL);
     rung_encoding encoding = {0};
     rung_error error;
     assert_int_equal(rung_tokenize(tokenizer, (rung_text){"the film", 8}, NULL, 8, &encoding, &error), RUNG_OK);
@@ -313,7 +202,7 @@ static void refuses_bad_input(void **state)
 static void reuse_keeps_the_arrays(void **state)
 {
     (void)state;
-    rung_tokenizer *tokenizer = load_variant(NULL);
+    rung_tokenizer *tokenizer = load_variant(SMALL, NULL);
     rung_encoding encoding = {0};
     rung_error error;
     const rung_text large = {"the film was good but the story is not so good, naïve and e\u0301\u0323", 65};
@@ -337,7 +226,7 @@ static void reuse_keeps_the_arrays(void **state)
 static void filter_keeps_chosen_tokens(void **state)
 {
     (void)state;
-    rung_tokenizer *tokenizer = load_variant(NULL);
+    rung_tokenizer *tokenizer = load_variant(SMALL, NULL);
     rung_encoding from = {0};
     rung_encoding to = {0};
     rung_error error;
@@ -367,7 +256,7 @@ static void filter_keeps_chosen_tokens(void **state)
 static void ids_become_the_encoding_again(void **state)
 {
     (void)state;
-    rung_tokenizer *tokenizer = load_variant(NULL);
+    rung_tokenizer *tokenizer = load_variant(SMALL, NULL);
     rung_encoding from = {0};
     rung_encoding to = {0};
     rung_error error;
@@ -405,7 +294,7 @@ static void hostile_texts_take_linear_time(void **state)
         "a", "\u0301", "\u0345\u0334", "\u302E\u0301", "中",    "un", "[SEP", "[", "\x01", "İ",
         ".", " ",      "\u1112",       "foo",          "\u00e9"};
     enum { BYTES = 1 << 20 };
-    rung_tokenizer *tokenizer = load_variant(NULL);
+    rung_tokenizer *tokenizer = load_variant(SMALL, NULL);
     rung_encoding encoding = {0};
     char *text = malloc(BYTES);
     assert_non_null(text);

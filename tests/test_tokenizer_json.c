@@ -26,8 +26,8 @@ static void refuses_text_that_is_not_json(void **state)
 static void refuses_other_kinds_by_name(void **state)
 {
     (void)state;
-    assert_field_refused("model.type", "\"BPE\"", RUNG_UNSUPPORTED,
-                         "t.json: model \"BPE\" is not supported yet; rung supports WordPiece");
+    assert_field_refused("model.type", "\"Unigram\"", RUNG_UNSUPPORTED,
+                         "t.json: model \"Unigram\" is not supported yet; rung supports WordPiece and BPE");
     assert_field_refused("normalizer.type", "\"NFKC\"", RUNG_UNSUPPORTED,
                          "t.json: normalizer \"NFKC\" is not supported yet; rung supports BertNormalizer");
     assert_field_refused("normalizer", "null", RUNG_UNSUPPORTED,
@@ -192,8 +192,11 @@ static void accepts_a_model_without_type(void **state)
     assert_string_equal(rung_tokenizer_hash(untyped), rung_tokenizer_hash(plain));
     rung_tokenizer_free(untyped);
     rung_tokenizer_free(plain);
-    assert_field_refused("model", "{\"merges\": [], \"vocab\": {}}", RUNG_FORMAT,
+    assert_field_refused("model", "{\"vocab\": {}}", RUNG_FORMAT,
                          "t.json: field 'model.type' is missing; it must be a string");
+    /* With merges it is BPE. */
+    assert_field_refused("model", "{\"merges\": [], \"vocab\": {}}", RUNG_UNSUPPORTED,
+                         "t.json: normalizer \"BertNormalizer\" is not supported with BPE; rung supports null");
 }
 
 int main(void)

@@ -5,12 +5,14 @@ static void refuses_other_kinds_by_name(void **state)
 {
     (void)state;
     assert_field_refused("post_processor", "null", RUNG_UNSUPPORTED,
-                         "t.json: post_processor is null; rung supports TemplateProcessing and BertProcessing");
+                         "t.json: post_processor is null; rung supports TemplateProcessing, BertProcessing, "
+                         "RobertaProcessing and a Sequence of ByteLevel and one of these");
     assert_field_refused("post_processor", "DELETE", RUNG_FORMAT,
                          "t.json: field 'post_processor' is missing; it must be an object");
-    assert_field_refused("post_processor.type", "\"RobertaProcessing\"", RUNG_UNSUPPORTED,
-                         "t.json: post_processor \"RobertaProcessing\" is not supported yet; rung supports "
-                         "TemplateProcessing and BertProcessing");
+    assert_field_refused(
+        "post_processor.type", "\"ByteLevel\"", RUNG_UNSUPPORTED,
+        "t.json: post_processor \"ByteLevel\" is not supported yet; rung supports TemplateProcessing, BertProcessing, "
+        "RobertaProcessing and a Sequence of ByteLevel and one of these");
 }
 
 static void refuses_bad_templates(void **state)

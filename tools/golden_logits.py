@@ -12,6 +12,7 @@ stand there: XXH64, seed 0, over the ids as little-endian int32. Texts longer th
 the right, longest first for pairs.
 
     python3 tools/golden_logits.py tiny      tests/golden/logits_tiny.json from tests/golden/texts.jsonl
+    python3 tools/golden_logits.py families  tests/golden/logits_families.json from the same
     python3 tools/golden_logits.py shared    tests/golden/logits_shared.json from rows of the IMDB test file
 """
 
@@ -31,6 +32,9 @@ GOLDEN = os.path.join(ROOT, "tests", "golden")
 # From eight words to over 1,000, which is more than 512 tokens.
 ROWS = [600, 901, 279, 247, 879, 346, 724, 966]
 COLUMN_SUM_ROWS = [600, 901]
+FAMILIES = ["tiny-distilbert", "tiny-roberta", "tiny-bertweet", "tiny-sharded"]
+# RoBERTa gives a typed padding token the padding's position.
+FAMILY_TEXTS = [{"text": "the <pad> was good and <pad><pad> great"}]
 
 
 def parse_arguments():
@@ -45,6 +49,12 @@ def parse_arguments():
     )
     tiny.add_argument("--texts", default=os.path.join(GOLDEN, "texts.jsonl"), metavar="FILE")
     tiny.add_argument("-o", "--output", default=os.path.join(GOLDEN, "logits_tiny.json"))
+    families = commands.add_parser("families", help="the models of make_tiny_families.py")
+    families.add_argument(
+        "--models", nargs="+", metavar="DIRECTORY", default=[os.path.join(GOLDEN, name) for name in FAMILIES]
+    )
+    families.add_argument("--texts", default=os.path.join(GOLDEN, "texts.jsonl"), metavar="FILE")
+    families.add_argument("-o", "--output", default=os.path.join(GOLDEN, "logits_families.json"))
     shared = commands.add_parser("shared", help="the trained models of ../shared")
     shared.add_argument("--shared", default=os.path.join(ROOT, "..", "shared"), help="directory with models/ and data/")
     shared.add_argument("--models", nargs="+", metavar="NAME", default=["tiny-l3", "minilm-l6", "bge-l12"])
@@ -96,14 +106,15 @@ class Golden:
         }
 
 
-def golden_texts(directory, rows):
+def golden_texts(directory, rows, with_sums=True):
     golden, texts = Golden(directory), []
     for row in rows:
         ids, type_ids = golden.single.encode(row["text"], row.get("text_pair"))
         logits, sums = golden.run((ids, type_ids))
-        texts.append(
-            {**row, "ids": ids, "type_ids": type_ids, "logits": shortest(logits), "column_sums": shortest(sums)}
-        )
+        entry = {**row, "ids": ids, "type_ids": type_ids, "logits": shortest(logits)}
+        if with_sums:
+            entry["column_sums"] = shortest(sums)
+        texts.append(entry)
     return golden.document(texts)
 
 
@@ -143,9 +154,11 @@ def main():
     arguments = parse_arguments()
     torch.set_num_threads(1)
     document = {"made_by": f"tools/golden_logits.py {arguments.command}", "versions": versions()}
-    if arguments.command == "tiny":
+    if arguments.command in ("tiny", "families"):
         rows = list(jsonl.read(arguments.texts))
-        document["models"] = [golden_texts(directory, rows) for directory in arguments.models]
+        rows += FAMILY_TEXTS if arguments.command == "families" else []
+        with_sums = arguments.command == "tiny"
+        document["models"] = [golden_texts(directory, rows, with_sums) for directory in arguments.models]
     else:
         data = os.path.join(arguments.shared, "data", arguments.data)
         all_rows = list(jsonl.read(data, max(arguments.rows) + 1))

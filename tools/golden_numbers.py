@@ -91,6 +91,37 @@ def softmax_cases():
     return cases
 
 
+def multi_label_cases():
+    """Every label by itself: sigmoids, the least sure label, and how far two exits are apart."""
+    source = random.Random(50)
+    inputs = {
+        "one label": ([0.75], [-0.25], 1),
+        "far apart": ([700.0, -700.0, 0.5], [-700.0, 700.0, 0.5], 1),
+        "none holds": ([-3.0, -1.0], [-2.0, -4.0], 2),
+    }
+    for index in range(9):
+        count = 2 + index % 4
+        before = random_logits(source, count, 2)
+        after = [z + round(source.gauss(0, 0.5) * 256) / 256 for z in before]
+        inputs[f"random {index}"] = (before, after, round(source.uniform(0.3, 3), 3))
+    cases = []
+    for name, (*both, temperature) in inputs.items():
+        p, q = ([1 / (1 + mpmath.exp(-mpmath.mpf(z) / mpmath.mpf(temperature))) for z in logits] for logits in both)
+        assert all(abs(x - mpmath.mpf("0.5")) > EDGE for x in p + q)
+        cases.append(
+            {
+                "name": name,
+                "logits": both,
+                "temperature": temperature,
+                "probabilities": [[float(x) for x in p], [float(x) for x in q]],
+                "confidence": [float(min(max(x, 1 - x) for x in side)) for side in (p, q)],
+                "same_decision": all((x > 0.5) == (y > 0.5) for x, y in zip(p, q)),
+                "divergence": float(max(divergence((x, 1 - x), (y, 1 - y)) for x, y in zip(p, q))),
+            }
+        )
+    return cases
+
+
 def offload_probability(threshold, k, confidence):
     """Eq 7-8. k None: the plain threshold."""
     if confidence <= threshold:
@@ -597,6 +628,7 @@ def main():
     arguments = parser.parse_args()
     sections = {
         "softmax": softmax_cases(),
+        "multi_label": multi_label_cases(),
         "offload_probability": offload_cases(),
         "column_sums": column_sum_cases(),
         "prune_tokens": prune_token_cases(),

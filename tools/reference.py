@@ -1,4 +1,4 @@
-"""The reference: BERT by Hugging Face transformers in float32, with the linear exits of exits.safetensors.
+"""The reference: an encoder by Hugging Face transformers in float32, with the linear exits of exits.safetensors.
 
 Used by golden_logits.py and fp32_labels.py.
 
@@ -13,7 +13,7 @@ from importlib.metadata import version
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from transformers import BertForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 
 def versions():
@@ -28,7 +28,7 @@ class Reference:
     def __init__(self, directory, dtype=torch.float32, attention="eager"):
         self.directory = str(directory)
         self.name = os.path.basename(os.path.normpath(self.directory))
-        self.model, loading = BertForSequenceClassification.from_pretrained(
+        self.model, loading = AutoModelForSequenceClassification.from_pretrained(
             self.directory, dtype=torch.float32, attn_implementation=attention, output_loading_info=True
         )
         if loading["missing_keys"]:
@@ -41,13 +41,23 @@ class Reference:
             (heads[f"exits.{layer}.weight"].to(dtype), heads[f"exits.{layer}.bias"].to(dtype))
             for layer in range(self.num_layers - 1)
         ]
-        self.max_tokens = self.model.config.max_position_embeddings
-        self.tokenizer = Tokenizer.from_file(os.path.join(self.directory, "tokenizer.json"))
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
+        config = self.model.config
+        self.max_tokens = config.max_position_embeddings
+        if config.model_type == "roberta":
+            self.max_tokens -= config.pad_token_id + 1
+        self.takes_type_ids = config.model_type == "bert"
+        path = os.path.join(self.directory, "tokenizer.json")
+        self.slow = None if os.path.exists(path) else AutoTokenizer.from_pretrained(self.directory)
+        if self.slow is None:
+            self.tokenizer = Tokenizer.from_file(path)
+            self.tokenizer.no_padding()
+            self.tokenizer.no_truncation()
 
     def encode(self, text, pair=None, max_tokens=None):
         """Token ids and type ids of a text or pair, cut to max_tokens (longest first, right side)."""
+        if self.slow is not None:
+            encoded = self.slow(text, pair, truncation="longest_first", max_length=max_tokens or self.max_tokens)
+            return encoded["input_ids"], [0] * len(encoded["input_ids"])
         self.tokenizer.enable_truncation(max_tokens or self.max_tokens, strategy="longest_first", direction="right")
         encoding = self.tokenizer.encode(text) if pair is None else self.tokenizer.encode(text, pair)
         self.tokenizer.no_truncation()
@@ -67,10 +77,10 @@ class Reference:
             mask[row, : len(row_ids)] = 1
         output = self.model(
             input_ids=ids,
-            token_type_ids=types,
             attention_mask=mask,
             output_hidden_states=True,
             output_attentions=with_attention,
+            **({"token_type_ids": types} if self.takes_type_ids else {}),
         )
         exits = [
             torch.nn.functional.linear(output.hidden_states[layer + 1][:, 0], weight, bias)

@@ -3,11 +3,15 @@
 
     python3 tools/tokenizer_golden.py cases    tests/golden/tokenizer_small.json, _variants.json and _cases.jsonl.zst
     python3 tools/tokenizer_golden.py hashes   tests/golden/tokenizer_hashes.json (about two minutes)
+    python3 tools/tokenizer_golden.py bpe      tests/golden/byte_level_small.json, _variants.json, _cases.jsonl.zst, _hashes.json
+    python3 tools/tokenizer_golden.py tweets   tests/golden/tweet_vocab.txt, tweet_bpe.codes, tweet_cases.jsonl.zst (needs transformers)
 
-Both need ../shared (models, and for hashes data); run from the root of the tree. Needs tokenizers and zstandard.
-The small tokenizer is our own: a list of words and word parts, and the characters of the cases. Spans are byte offsets.
+All need ../shared (models, and for hashes data); run from the root of the tree. Needs tokenizers and zstandard.
+The small tokenizer is our own: a list of words and word parts, and the characters of the cases. The byte-level one is
+trained on the cases. Spans are byte offsets.
 """
 import array
+import collections
 import hashlib
 import io
 import itertools
@@ -18,7 +22,7 @@ import subprocess
 import sys
 
 import tokenizers
-from tokenizers import Tokenizer, normalizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 GOLDEN = pathlib.Path("tests/golden")
 SHARED = pathlib.Path("../shared")
@@ -147,7 +151,8 @@ def sequence_piece(letter, type_id):
 
 
 def variants(small):
-    """Overrides of members of the small tokenizer's top-level objects; added_tokens are appended."""
+    """Overrides of members of the small tokenizer's top-level objects; those with a type replace the object, added_tokens are
+    appended."""
     size = len(small["model"]["vocab"])
     vocab = small["model"]["vocab"]
 
@@ -189,6 +194,8 @@ def apply_variant(small, variant):
     for key, value in variant.items():
         if key == "added_tokens":
             config[key] += value
+        elif "type" in value:
+            config[key] = value
         else:
             config[key].update(value)
     return Tokenizer.from_str(json.dumps(config))
@@ -291,5 +298,199 @@ def write_hashes():
         file.write(json.dumps(result, indent=1) + "\n")
 
 
+BPE_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+BPE_TEXTS = [
+    "it's IT'S we've they're I'm you'll he'd don't o'clock 'tis '' ' 'x 'll 'lx 're' 'v 'r's", "'s", "'", " 's", "a  'S",
+    "one  two   three    four", "trailing ", "trailing  ", "  leading", "a\n\nb\n c \n d\t\te", "\u00a0x\u3000\u3000y \u2003 z",
+    "\u3000", "\u3000a", "\u3000\u3000a", " \u3000", "a1b2 12ab 3.14 ½x ²y ١٢ Ⅷ 第3回", "x² ½cup", "!!!'s ...a -- b", "#tag @user a_b",
+    "<mask>", "a <mask> b", "a  <mask>b", "<mask><mask>", "\n<mask>\n", "<s>a</s> <pad>", "a<s>b", "<s> é", "<mask>é", "</s>\u3000x",
+    "<s>'s", "<mask>  x", "<unk>x<unk>", "Foo Bar", "a FooBar Foo", "x <e1> y <e1>z", "word<e2>word <e2> word", "😀<e1> 😀",
+    "\u0558\u1c89\ua7cb\U000105c0 \U0001e4d0", "a\u0301b é\u200d\u200cx", "\x85a\x1cb\x1dc", "\u180ea\u200bb\ufeff",
+]
+
+
+def bpe_texts():
+    yield from BPE_TEXTS
+    yield from texts()
+
+
+def small_bpe():
+    """300 merges that were learned from the cases, in the spelling of older files."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(vocab_size=len(BPE_SPECIAL) + 256 + 300, special_tokens=list(BPE_SPECIAL),
+                                  max_token_length=12, show_progress=False,
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator([*WORDS, *(" " + w for w in WORDS * 3), *BPE_TEXTS, *TEXTS], trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [added(i, t, lstrip=t == "<mask>", normalized=t != "<mask>", special=True)
+                         for i, t in enumerate(BPE_SPECIAL)],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True},
+        "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True,
+                           "add_prefix_space": False},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True},
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
+                  "fuse_unk": False, "vocab": model["vocab"], "merges": [" ".join(m) for m in model["merges"]]}}
+
+
+def bpe_variants(small):
+    size = len(small["model"]["vocab"])
+    template = {"type": "TemplateProcessing", "single": [special_piece("<s>", 0), sequence_piece("A", 0), special_piece("</s>", 0)],
+                "pair": [special_piece("<s>", 0), sequence_piece("A", 0), special_piece("</s>", 0), sequence_piece("B", 1)],
+                "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in (("<s>", 0), ("</s>", 2))}}
+
+    def trimming(prefix, trim):
+        return {"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": trim, "use_regex": True}
+
+    return {
+        "default": {},
+        "prefix": {"pre_tokenizer": {"add_prefix_space": True}, "post_processor": {"add_prefix_space": True}},
+        "prefix_trimmed": {"pre_tokenizer": {"add_prefix_space": True}},
+        "untrimmed": {"post_processor": {"trim_offsets": False}},
+        "template": {"post_processor": template},
+        "sequence": {"post_processor": {"type": "Sequence", "processors": [trimming(False, True), template]}},
+        "bert_processing": {"post_processor": {"type": "BertProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0]}},
+        "merge_pairs": {"model": {"merges": [m.split(" ") for m in small["model"]["merges"][:20]]}},
+        "no_merges": {"model": {"merges": []}},
+        "added": {"pre_tokenizer": {"add_prefix_space": True}, "added_tokens": [
+            added(size, "<e1>", lstrip=True, rstrip=True), added(size + 1, "<e2>", single_word=True, normalized=True),
+            added(size + 2, "Foo Bar", rstrip=True, normalized=True), added(size + 3, "😀", lstrip=True, normalized=True)]},
+    }
+
+
+def case_lines(chosen, made, cases):
+    for variant, text, pair, max_tokens in cases:
+        case = {"variant": variant, "text": text, "pair": pair, "max_tokens": max_tokens,
+                **encode(made[variant], text, pair, max_tokens)}
+        yield json.dumps(case, separators=(",", ":")) + "\n"
+
+
+def hash_spans(tokenizer, path):
+    """Of each text: its count, ids, and the byte spans of its tokens."""
+    import zstandard
+    sha = hashlib.sha256()
+    with open(path, "rb") as raw:
+        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(raw), encoding="utf-8", newline="\n"):
+            row = json.loads(line)
+            encoding = tokenizer.encode(row["text"], row.get("text_pair"))
+            offsets = [byte_offsets(row["text"]), byte_offsets(row.get("text_pair", ""))]
+            spans = [(offsets[s or 0][b], offsets[s or 0][e])
+                     for (b, e), s in zip(encoding.offsets, encoding.sequence_ids)]
+            sha.update(struct.pack("<i", len(encoding.ids)))
+            for numbers in (encoding.ids, [b for b, _ in spans], [e for _, e in spans]):
+                sha.update(array.array("i", numbers).tobytes())
+    return sha.hexdigest()
+
+
+def write_bpe():
+    small = small_bpe()
+    chosen = bpe_variants(small)
+    made = {name: apply_variant(small, v) for name, v in chosen.items()}
+    cases = [("default", text, None, NO_LIMIT) for text in dict.fromkeys(bpe_texts()) if len(text) < 2000]
+    cases += [("default", "the film was unaffable but good", None, m) for m in (2, 3, 4, 5, 8, 9, 10, 11)]
+    cases += [("default", a, b, m) for a, b in PAIRS[:6] for m in (4, 5, 6, 9, NO_LIMIT)]
+    for i, name in enumerate(n for n in chosen if n != "default"):
+        cases += [(name, text, None, NO_LIMIT) for text in BPE_TEXTS]
+        cases += [(name, text, None, NO_LIMIT) for j, text in enumerate(TEXTS) if (i + j) % 6 == 0]
+        cases += [(name, a, b, m) for a, b in PAIRS[:9:3] for m in (5, NO_LIMIT)]
+    with open(GOLDEN / "byte_level_small.json", "w", encoding="ascii") as file:
+        file.write(json.dumps(small, separators=(",", ":")) + "\n")
+    with open(GOLDEN / "byte_level_variants.json", "w", encoding="ascii") as file:
+        file.write(json.dumps(chosen, separators=(",", ":")) + "\n")
+    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / "byte_level_cases.jsonl.zst"],
+                   input="".join(case_lines(chosen, made, cases)).encode("ascii"), check=True)
+    files = [f for f in sorted((SHARED / "data").glob("*/*.zst")) if not f.match("imdb/[tu][rn]*")]
+    made["default"].no_truncation()
+    hashes = {str(f.relative_to(SHARED / "data")): hash_spans(made["default"], f) for f in files}
+    with open(GOLDEN / "byte_level_hashes.json", "w", encoding="ascii") as file:
+        file.write(json.dumps({"reference": "tokenizers " + tokenizers.__version__, "data": hashes}, indent=1) + "\n")
+    print(len(cases), "cases,", len(small["model"]["vocab"]), "tokens, tokenizers", tokenizers.__version__)
+
+
+TWEETS = [
+    "SC has first two presumptive cases of coronavirus, DHEC confirms https://postandcourier.com/health/covid19/sc-has-first-two HTTPURL via @postandcourier",
+    "@user1 @some_one: I can't believe it!!! #happy #no1 :-) http://t.co/abc123 :D", "RT @news: it's 5 p.m. here, 7 a . m . there & <3",
+    "cannot won't ain't can't don't shouldn't've I'm you're he's we'll they'd I've", "CANNOT DON'T I'M", "the cat's n't n 't",
+    "I don\u2019t know\u2026 really\u2026\u2026 \u2018quoted\u2019 \u201cx\u201d", "so coooool!!!!!!! ......... ????? -----> <---- ~~~~~",
+    "call me: +1 (555) 123-4567 or 555.123.4567 or 1234567 or 12345678901 or 01 23 456 7890", "(800)5551234 +0 *123*456-7890 +15551234567",
+    "&amp; &lt;b&gt; &quot;x&quot; &eacute; &nbsp;z &hellip; &rsquo; &#65; &#x41; &#x1F600; &#128; &#x80; &#129; &bogus; &; &#; &x; &x41; &a b;",
+    "&ampx &amp &amp;amp; &#0065; &#xD800; &#99999999; &#abc; &Eacute; &EACUTE; a&amp;b",
+    "www.example.com example.com EXAMPLE.CO.UK/path?q=1&r=2 foo.bar/baz (http://a.b/c) <http://x.y> http://en.wikipedia.org/wiki/A_(b)",
+    "http://a http:// http:/x https:y http://foo.com/(a(b)c)d http://foo.com/a(b http://foo.com/). ftp://x.com HTTP://A.B/C, wwwhat httpd",
+    "http://x.com/a'b\"c end. http://x.com/a, http://x.com/?! t.co/x t.co/xy a.b.c node.js U.S.A. e.g. 3.14.159 v1.2.3 x.y@z.com",
+    "me.too+tag@mail.example.org foo@bar foo@bar.c a@b.co a.b@c.d.e @ @@ @a@b @user. @_x_ foo@_gmail.com_ x@y..z mail@-a-.b-c",
+    ":) :-( :'( =] 8D ;p :P :/ :\\ :| :@ :} (: (-: )': [8 <:) >:( :)> <3 </3 D: d: p8 @: }: :o) :o :O) xD", "8) 80 8-) =) =D ==> <= >= <- -> <-- -->",
+    "<b>bold</b> <a href=\"x\"> < b > <> <a<b> a<b <br/>", "#tag #t #1 #tag's #a-b #a- ##x # #-a #_a #caf\u00e9! #\u65e5\u672c\u8a9e",
+    "mother-in-law rock'n'roll o'clock 'tis ab'c a'b -ab- snake_case_name _x_ a_ x- it-'s", "1/2 3,000 12:30 1-2 +5 -3.5 1,2,3 10:30pm 5% $5.00 1.5x 2+2 3.-",
+    ". . . .. ... . a .. b .\n.\t.", "line one\nline two\n\nline\tthree\r\nend", "\u65e5\u672c\u8a9e caf\u00e9 na\u00efve \u00c5ngstr\u00f6m \u0440\u0443\u0441\u0441\u043a\u0438\u0439",
+    "\U0001f600 \U0001f44d\U0001f3fd \U0001f469\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f \U0001f1e9\U0001f1ea ok\U0001f600\U0001f600\U0001f600\U0001f600", "a\u0301b e\u0301\u0301\u0301\u0301\u0301",
+    "<s> a </s> b<mask>c <unk><pad>", "x \u3000 y\u00a0z\x1cq\x85w", "p . m . a . m  p . m x a . m y", "it's's n't't 's", "a\x00b", "ca n't ai n't ca n'td",
+]
+
+
+def train_codes(words, merges):
+    """fastBPE's learning, without its speed: the most frequent pair of neighbours first, by text on ties."""
+    counts = collections.Counter(words)
+    split = {w: [*w[:-1], w[-1] + "</w>"] for w in counts}
+    for _ in range(merges):
+        pairs = collections.Counter()
+        for word, parts in split.items():
+            for pair in zip(parts, parts[1:]):
+                pairs[pair] += counts[word]
+        (left, right), count = max(pairs.items(), key=lambda item: (item[1], item[0]))
+        yield left, right, count
+        for word, parts in split.items():
+            merged, i = [], 0
+            while i < len(parts):
+                pair = parts[i:i + 2] == [left, right]
+                merged.append(left + right if pair else parts[i])
+                i += 1 + pair
+            split[word] = merged
+
+
+def tweet_vocabulary(codes, words):
+    """Tokens that the codes make, and every other character of the words."""
+    tokens = dict.fromkeys(["@USER", "HTTPURL"])
+    for i, c in enumerate(sorted({c for w in words for c in w})):
+        if i % 5 != 3:
+            tokens.update(dict.fromkeys([c, c + "@@"]))
+    for left, right, _ in codes:
+        for symbol in (left, right, left + right):
+            tokens[symbol[:-4] if symbol.endswith("</w>") else symbol + "@@"] = None
+    return [t for t in tokens if not any(c.isspace() or c == "\ufffd" or 0xD800 <= ord(c) < 0xE000 for c in t)]
+
+
+def write_tweets():
+    from transformers import BertweetTokenizer
+    everything = [t for t in dict.fromkeys([*TWEETS, *TEXTS]) if len(t) < 2000]
+    with open(GOLDEN / "tweet_bpe.codes", "w", encoding="utf-8") as file:
+        file.write("a b 1\n")
+    with open(GOLDEN / "tweet_vocab.txt", "w", encoding="utf-8") as file:
+        file.write("a 1\n")
+    paths = [str(GOLDEN / "tweet_vocab.txt"), str(GOLDEN / "tweet_bpe.codes")]
+    plain = BertweetTokenizer(*paths)
+    plain.demojizer = None
+    words = [w for t in everything for w in plain.normalizeTweet(t).split()] + WORDS
+    codes = list(train_codes(words, 250))
+    with open(paths[1], "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{left} {right} {count}\n" for left, right, count in codes)
+    with open(paths[0], "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{token} 1\n" for token in tweet_vocabulary(codes, words))
+    lines = []
+    for normalization in (False, True):
+        tokenizer = BertweetTokenizer(*paths, normalization=normalization)
+        tokenizer.demojizer = None
+        for text in everything if normalization else everything[::4] + ["a\nb\n", "ab\n\nc"]:
+            lines.append({"normalization": normalization, "text": text, "pair": None, "ids": tokenizer(text)["input_ids"]})
+        for a, b in PAIRS:
+            lines.append({"normalization": normalization, "text": a, "pair": b, "ids": tokenizer(a, b)["input_ids"]})
+    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / "tweet_cases.jsonl.zst"], check=True,
+                   input="".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode("ascii"))
+    print(len(lines), "cases,", len(codes), "merges")
+
+
 if __name__ == "__main__":
-    {"cases": write_cases, "hashes": write_hashes}[sys.argv[1]]()
+    {"tweets": write_tweets, "cases": write_cases, "hashes": write_hashes, "bpe": write_bpe}[sys.argv[1]]()

@@ -81,11 +81,39 @@ void rung_shape_logits(const float *logits, size_t n, double shape, double *out)
     }
 }
 
-void rung_calibrated_softmax(const rung_level_calibration *calibration, uint32_t exit_layer, const float *logits,
-                             size_t n, double *probabilities)
+/* Of the side that does not overflow. */
+static double sigmoid(double logit)
+{
+    double small = rung_exp(logit > 0 ? -logit : logit);
+    return logit > 0 ? 1 / (1 + small) : small / (1 + small);
+}
+
+void rung_sigmoid(const float *logits, size_t n, double temperature, double *probabilities)
+{
+    for (size_t i = 0; i < n; i++) {
+        probabilities[i] = sigmoid(logits[i] / temperature);
+    }
+}
+
+void rung_raw_probabilities(const rung_level_calibration *calibration, const float *logits, size_t n,
+                            double *probabilities)
+{
+    if (calibration->multi_label) {
+        rung_sigmoid(logits, n, 1, probabilities);
+    } else {
+        rung_softmax(logits, n, 1, probabilities);
+    }
+}
+
+void rung_calibrated_probabilities(const rung_level_calibration *calibration, uint32_t exit_layer, const float *logits,
+                                   size_t n, double *probabilities)
 {
     double shape = calibration->shape != NULL ? calibration->shape[exit_layer - 1] : 1;
     double temperature = calibration->temperature[exit_layer - 1];
+    if (calibration->multi_label) {
+        rung_sigmoid(logits, n, temperature, probabilities);
+        return;
+    }
     if (shape == 1) {
         rung_softmax(logits, n, temperature, probabilities);
         return;
@@ -122,4 +150,45 @@ double rung_js_divergence(const double *p, const double *q, size_t n)
         return 0;
     }
     return divergence > LN_2 ? LN_2 : divergence;
+}
+
+double rung_confidence(const double *probabilities, size_t n, bool multi_label)
+{
+    if (!multi_label) {
+        return probabilities[rung_argmax(probabilities, n)];
+    }
+    double least = 1;
+    for (size_t i = 0; i < n; i++) {
+        double sure = probabilities[i] >= 0.5 ? probabilities[i] : 1 - probabilities[i];
+        least = sure < least ? sure : least;
+    }
+    return least;
+}
+
+bool rung_same_decision(const double *p, const double *q, size_t n, bool multi_label)
+{
+    if (!multi_label) {
+        return rung_argmax(p, n) == rung_argmax(q, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if ((p[i] >= 0.5) != (q[i] >= 0.5)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+double rung_divergence(const double *p, const double *q, size_t n, bool multi_label)
+{
+    if (!multi_label) {
+        return rung_js_divergence(p, q, n);
+    }
+    double greatest = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double of_p[2] = {p[i], 1 - p[i]};
+        const double of_q[2] = {q[i], 1 - q[i]};
+        double divergence = rung_js_divergence(of_p, of_q, 2);
+        greatest = divergence > greatest ? divergence : greatest;
+    }
+    return greatest;
 }

@@ -1,4 +1,6 @@
-/* confidence.h: logits to probabilities and confidence (Eq 5-6), entropy-like measures. Pure. */
+/* confidence.h: logits to probabilities and confidence (Eq 5-6), entropy-like measures. Pure.
+ * With several labels at once (multi_label) a label holds or not, whatever the others do: its probability is the sigmoid of its logit, it
+ * is said to hold from .5 on, and the decision is as sure as its least sure label. */
 #ifndef RUNG_CASCADE_CONFIDENCE_H
 #define RUNG_CASCADE_CONFIDENCE_H
 
@@ -22,9 +24,27 @@ void rung_softmax_f64(const double *logits, size_t n, double temperature, double
  * hardly rise where it is nearly always right, and a temperature alone cannot make up for that. 0 < shape < infinity. Classes that are ruled out (-infinity) stay so. out may not be logits. */
 void rung_shape_logits(const float *logits, size_t n, double shape, double *out);
 
-/* Eq 6 after an exit (1-based layer): softmax of the shaped logits at the exit's temperature. */
-void rung_calibrated_softmax(const rung_level_calibration *calibration, uint32_t exit_layer, const float *logits,
-                             size_t n, double *probabilities);
+/* probabilities[i] = 1 / (1 + exp(-logits[i] / temperature)), 0 < temperature < infinity. */
+void rung_sigmoid(const float *logits, size_t n, double temperature, double *probabilities);
+
+/* Eq 6 after an exit (1-based layer): softmax of the shaped logits at the exit's temperature; with several labels the sigmoids at that
+ * temperature, which have no shape. */
+void rung_calibrated_probabilities(const rung_level_calibration *calibration, uint32_t exit_layer, const float *logits,
+                                   size_t n, double *probabilities);
+
+/* The same without temperature and shape. */
+void rung_raw_probabilities(const rung_level_calibration *calibration, const float *logits, size_t n,
+                            double *probabilities);
+
+/* Eq 5: the greatest probability; with several labels the least, over labels, of max(p, 1 - p). n >= 1. */
+double rung_confidence(const double *probabilities, size_t n, bool multi_label);
+
+/* True when p and q decide alike: the same greatest one; with several labels every label on the same side of .5. */
+bool rung_same_decision(const double *p, const double *q, size_t n, bool multi_label);
+
+/* How far apart p and q are, in [0, ln 2]: rung_js_divergence; with several labels its greatest over the labels, each of which is a
+ * distribution of two. */
+double rung_divergence(const double *p, const double *q, size_t n, bool multi_label);
 
 /* Index of the greatest; the lowest index on ties. */
 uint32_t rung_argmax(const double *values, size_t n);

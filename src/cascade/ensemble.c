@@ -109,7 +109,7 @@ void rung_ensemble_result(const rung_policy *policy, const rung_calibration *cal
 {
     rung_ensemble_weights(policy->weights, calibration, visited, weights);
     rung_ensemble_pool(weights, probabilities, calibration->num_levels, calibration->num_classes, pooled);
-    if (!policy->raw_ensemble) {
+    if (!policy->raw_ensemble && !calibration->level[0].multi_label) { /* for several labels nothing is fitted */
         rung_ensemble_temper(rung_ensemble_temperature(policy->weights, calibration, visited), calibration->num_classes,
                              pooled);
     }

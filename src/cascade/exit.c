@@ -17,21 +17,23 @@ void rung_exit_init(rung_exit_state *state, const rung_exit_policy *policy, cons
                                .current = workspace + num_classes};
 }
 
-/* Eq 13: the difference of the two greatest probabilities, whatever their classes. */
+/* Eq 13: the difference of the two confidences, whatever their classes. */
 static bool stable_paper(const rung_exit_state *state)
 {
     uint32_t n = state->num_classes;
-    double now = state->current[rung_argmax(state->current, n)];
-    double before = state->previous[rung_argmax(state->previous, n)];
+    bool multi_label = state->calibration->multi_label;
+    double now = rung_confidence(state->current, n, multi_label);
+    double before = rung_confidence(state->previous, n, multi_label);
     return fabs(now - before) < state->policy->tau;
 }
 
 static bool stable_agree(const rung_exit_state *state)
 {
     uint32_t n = state->num_classes;
-    uint32_t label = rung_argmax(state->current, n);
-    return label == rung_argmax(state->previous, n) && state->current[label] >= state->policy->confidence &&
-           rung_js_divergence(state->previous, state->current, n) < state->policy->tau;
+    bool multi_label = state->calibration->multi_label;
+    return rung_same_decision(state->previous, state->current, n, multi_label) &&
+           rung_confidence(state->current, n, multi_label) >= state->policy->confidence &&
+           rung_divergence(state->previous, state->current, n, multi_label) < state->policy->tau;
 }
 
 /* Takes the exit's probabilities in and counts (Eq 14). Equality with tau resets: the paper leaves it open. */
@@ -47,9 +49,9 @@ static void count_exit(rung_exit_state *state, uint32_t layer, const float *logi
     state->current = oldest;
     bool paper = state->policy->rule == RUNG_EXIT_PAPER;
     if (paper) {
-        rung_softmax(logits, state->num_classes, 1, state->current);
+        rung_raw_probabilities(state->calibration, logits, state->num_classes, state->current);
     } else {
-        rung_calibrated_softmax(state->calibration, layer, logits, state->num_classes, state->current);
+        rung_calibrated_probabilities(state->calibration, layer, logits, state->num_classes, state->current);
     }
     state->steps++;
     bool stable = state->steps >= 2 && (paper ? stable_paper(state) : stable_agree(state));

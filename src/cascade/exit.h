@@ -26,7 +26,7 @@ void rung_exit_init(rung_exit_state *state, const rung_exit_policy *policy, cons
                     uint32_t num_classes, double *workspace);
 
 /* The exit after layer `layer` (1-based, rising) said `logits` [num_classes]. The last layer always stops. Two exits in a row are
- * compared: on the softmax without temperature (paper), or with each exit's own temperature (agree). Exits before
+ * compared: on the probabilities without temperature (paper), or with each exit's own temperature (agree). Exits before
  * policy->first_layer count towards the patience, but none of them stops. Logits that are not usable reset the count. */
 rung_exit_verdict rung_exit_step(rung_exit_state *state, uint32_t layer, const float *logits);
 

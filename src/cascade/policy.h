@@ -71,6 +71,7 @@ typedef struct rung_level_calibration {
     const double *shape;                  /* [num_exits] of the logits (rung_shape_logits); NULL: 1 everywhere */
     double accuracy;                      /* of the last exit on calibration data, in [0, 1] */
     const struct rung_deferral *deferral; /* [num_exits] learned deferral by exit; NULL: none was fitted */
+    bool multi_label; /* every label is decided by itself: probabilities are sigmoids; the same at all levels */
 } rung_level_calibration;
 
 /* What was learned for one set of levels: how to add up their results (Eq 11-12), and the temperature of the sum, since a pool of calibrated

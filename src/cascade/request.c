@@ -50,6 +50,12 @@ static rung_level_result *own_result(rung_request *request)
     return &request->results[request->level - 1];
 }
 
+/* Every label is decided by itself (confidence.h). */
+static bool is_multi_label(const rung_request *request)
+{
+    return request->calibration->level[request->level - 1].multi_label;
+}
+
 static bool passes_on(const rung_request *request)
 {
     return request->level < request->policy->first_compute_level;
@@ -93,11 +99,11 @@ static bool take_local(rung_request *request, const rung_event *event)
     own->visited = true;
     own->exit_layer = event->exit_layer;
     own->num_layers = event->num_layers;
-    rung_calibrated_softmax(calibration, event->exit_layer, event->logits, n, own->probabilities);
+    rung_calibrated_probabilities(calibration, event->exit_layer, event->logits, n, own->probabilities);
     /* As a float, since it travels as one: whoever reads it, here or over a network, sees the number that decided. */
-    own->confidence = (float)own->probabilities[rung_argmax(own->probabilities, n)];
+    own->confidence = (float)rung_confidence(own->probabilities, n, calibration->multi_label);
     if (request->policy->raw_ensemble) {
-        rung_softmax(event->logits, n, 1, own->probabilities);
+        rung_raw_probabilities(calibration, event->logits, n, own->probabilities);
     }
     return true;
 }
@@ -127,7 +133,7 @@ static double deciding_confidence(rung_request *request, const rung_event *event
     }
     double weights[RUNG_MAX_LEVELS];
     pool(request, request->level, weights);
-    return (float)request->pooled[rung_argmax(request->pooled, request->calibration->num_classes)];
+    return (float)rung_confidence(request->pooled, request->calibration->num_classes, is_multi_label(request));
 }
 
 /* Eq 7 and its coin. Without a local result the next level is the only one that can know. */
@@ -208,7 +214,7 @@ static bool reply_is_sound(const rung_request *request)
             }
             sum += p;
         }
-        if (sum == 0) {
+        if (sum == 0 && !is_multi_label(request)) { /* none of several labels may hold */
             return false;
         }
         any = true;

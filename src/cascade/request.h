@@ -96,8 +96,8 @@ typedef struct rung_request {
     rung_degraded degraded;
     rung_level_result results[RUNG_MAX_LEVELS]; /* by level - 1: lower levels' (prior), own, upper levels' (reply) */
     /* The answer, valid after RUNG_ACTION_ANSWER; all but answer_level only at the entry level. */
-    double *pooled; /* [num_classes] */
-    uint32_t label;
+    double *pooled;        /* [num_classes] */
+    uint32_t label;        /* the most probable */
     double score;          /* pooled[label] */
     uint32_t answer_level; /* highest level visited */
 } rung_request;

@@ -103,7 +103,7 @@ static void report_answer(classify_session *session, const line_entry *entry, co
 {
     const rung_line *line = &entry->line;
     report_cut(session, entry, answer);
-    if (line->has_label) {
+    if (line->has_label && !rung_cascade_is_multi_label(session->cascade)) { /* a line names one label */
         session->labelled++;
         session->right += answer->label_index == entry->truth;
     }
@@ -111,7 +111,7 @@ static void report_answer(classify_session *session, const line_entry *entry, co
         rung_answer_json(&session->out, session->cascade, line->id, line->id_bytes, answer);
         rung_buffer_text(&session->out, "\n");
     } else {
-        cli_answer_line(&session->out, answer, line->text, line->text_bytes);
+        cli_answer_line(&session->out, session->cascade, answer, line->text, line->text_bytes);
     }
 }
 

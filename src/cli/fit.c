@@ -48,9 +48,20 @@ static rung_status load_config(fit_run *run, rung_error *error)
 /* Opens the cascade with room for the heads that are wanted. */
 static rung_status open_cascade(fit_run *run, rung_error *error)
 {
+    if (run->config.long_text == RUNG_LONG_TEXT_WINDOWS) {
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "long_text windows: rung fit reads the start of long texts only; fit with long_text truncate, "
+                         "and use the calibration with either");
+    }
     rung_open_options open = {.isa = cli_isa(run->options)};
     if (strcmp(run->heads, "keep") == 0) {
-        return rung_cascade_open_config(&run->config, &open, &run->cascade, error);
+        rung_status opened = rung_cascade_open_config(&run->config, &open, &run->cascade, error);
+        if (opened == RUNG_OK && rung_cascade_is_multi_label(run->cascade)) {
+            return rung_fail(error, RUNG_UNSUPPORTED,
+                             "rung fit learns for one label a text only; these models have problem_type "
+                             "multi_label_classification");
+        }
+        return opened;
     }
     char **names = NULL;
     size_t num_names = 0;

@@ -210,6 +210,11 @@ int cli_profile(const rung_options *options)
     const char *data_path = rung_options_text(options, RUNG_OPTION_DATA);
     size_t repeats = (size_t)rung_options_integer(options, RUNG_OPTION_REPEATS);
     rung_status status = cli_open_cascade(options, 0, &cascade, &error);
+    if (status == RUNG_OK && rung_cascade_is_multi_label(cascade) && data_path != NULL) {
+        status = rung_fail(&error, RUNG_UNSUPPORTED,
+                           "--data: rung profile compares one label a text; these models have problem_type "
+                           "multi_label_classification");
+    }
     if (status == RUNG_OK && data_path != NULL) {
         status = rung_dataset_read(cascade, data_path, (size_t)rung_options_integer(options, RUNG_OPTION_MAX_LINE),
                                    &data, &error);

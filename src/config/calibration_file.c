@@ -149,7 +149,7 @@ static rung_status read_model(const rung_fields *o, rung_calibration_level *leve
         status = rung_fields_u32(o, "max_tokens", 1, RUNG_MAX_POSITIONS, &level->max_tokens);
     }
     if (status == RUNG_OK) {
-        status = rung_fields_u32(o, "type_vocab_size", 1, RUNG_MAX_POSITIONS, &level->type_vocab_size);
+        status = rung_fields_u32(o, "type_vocab_size", 0, RUNG_MAX_POSITIONS, &level->type_vocab_size);
     }
     if (status == RUNG_OK) {
         status = rung_fields_u32(o, "hidden_size", 1, RUNG_MAX_HIDDEN, &level->hidden_size);

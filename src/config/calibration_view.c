@@ -46,7 +46,8 @@ static rung_status view_level(rung_calibration_file *file, uint32_t l, rung_leve
                                     .temperature = temperatures,
                                     .shape = shapes,
                                     .accuracy = level->accuracy,
-                                    .deferral = deferrals};
+                                    .deferral = deferrals,
+                                    .multi_label = file->task == RUNG_TASK_MULTI_LABEL};
     return RUNG_OK;
 }
 

@@ -394,6 +394,8 @@ static rung_status finish(builder *b, uint32_t num_levels)
         config->precision = (rung_precision)rung_options_choice(config->options, RUNG_OPTION_PRECISION);
         config->threads = (uint32_t)rung_options_integer(config->options, RUNG_OPTION_THREADS);
         config->threads_per_text = (uint32_t)rung_options_integer(config->options, RUNG_OPTION_THREADS_PER_TEXT);
+        config->long_text = (rung_long_text)rung_options_choice(config->options, RUNG_OPTION_LONG_TEXT);
+        config->window_overlap = (size_t)rung_options_integer(config->options, RUNG_OPTION_WINDOW_OVERLAP);
         status = fill_policy(b);
     }
     return status;

@@ -23,6 +23,12 @@ typedef struct rung_label_rename {
     char *from, *to;
 } rung_label_rename;
 
+/* A text with more tokens than its model reads. */
+typedef enum rung_long_text {
+    RUNG_LONG_TEXT_TRUNCATE,
+    RUNG_LONG_TEXT_WINDOWS,
+} rung_long_text;
+
 /* Zero-initialise; release with rung_cascade_config_deinit. */
 typedef struct rung_cascade_config {
     char *path; /* of cascade.yaml; NULL for a single model */
@@ -34,6 +40,8 @@ typedef struct rung_cascade_config {
     rung_precision precision;
     uint32_t threads;          /* 0: as many as there are processors */
     uint32_t threads_per_text; /* 0: those that no other text needs */
+    rung_long_text long_text;
+    size_t window_overlap; /* tokens */
     rung_policy policy;
     rung_options *options; /* every value in force and where it came from, for rung_options_show */
 } rung_cascade_config;

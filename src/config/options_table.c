@@ -151,6 +151,14 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     [RUNG_OPTION_ISA] =
         {"isa", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_RUN, CASCADE | BENCH, .value_name = "NAME",
          .help = "kernels to use (ref, avx2, avx512vnni, ...); otherwise RUNG_ISA, otherwise the best here"},
+    [RUNG_OPTION_LONG_TEXT] = {"long_text", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, CLASSIFY | SHOW | SERVE,
+                               .choices = "truncate|windows", .value_name = "HOW", .default_text = "truncate",
+                               .help = "a text with more tokens than the model reads: cut, or read as windows whose "
+                                       "logits are averaged"},
+    [RUNG_OPTION_WINDOW_OVERLAP] = {"window_overlap", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN,
+                                    CLASSIFY | SHOW | SERVE, .min = 0, .max = 65536, .value_name = "TOKENS",
+                                    .default_text = "64",
+                                    .help = "tokens that a window shares with the one before, at most half of it"},
     [RUNG_OPTION_CALIBRATION] = {"calibration", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_CASCADE, CASCADE,
                                  .value_name = "FILE",
                                  .help = "what rung fit wrote for these models; without it every temperature is 1"},

@@ -61,8 +61,8 @@ static rung_status score_exit(const fit_run *run, const float *record, const run
     }
     rung_level_calibration calibration = {.num_exits = 1, .temperature = &out->temperature, .shape = &out->shape};
     for (size_t i = 0; i < count_of(run); i++) {
-        rung_calibrated_softmax(&calibration, 1, exit_logits(record, model, i, exit), classes,
-                                probabilities + i * classes);
+        rung_calibrated_probabilities(&calibration, 1, exit_logits(record, model, i, exit), classes,
+                                      probabilities + i * classes);
     }
     rung_scores scores = {0};
     rung_status status = rung_scores_of(probabilities, run->truth.labels, count_of(run), classes, &scores, error);

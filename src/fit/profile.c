@@ -258,7 +258,7 @@ static void probabilities_of(const rung_cascade *cascade, const float *logits, s
         if (calibration == NULL) {
             rung_softmax(row, classes, 1, out + i * classes);
         } else {
-            rung_calibrated_softmax(calibration, layer, row, classes, out + i * classes);
+            rung_calibrated_probabilities(calibration, layer, row, classes, out + i * classes);
         }
     }
 }

@@ -178,15 +178,35 @@ bool rung_batch_fits(const rung_batch *batch, size_t tokens)
     return batch->num_sequences < batch->max_sequences && tokens <= batch->max_tokens - batch->num_tokens;
 }
 
-/* word + type + position, in that order, then LayerNorm. out: [hidden] */
+/* word + type + position, in that order; LayerNorm follows. out: [hidden] */
 static void embed_token(const rung_model *model, int32_t id, uint8_t type_id, size_t position, float *out)
 {
-    size_t hidden = model->config.hidden_size;
-    const float *type = model->type_embedding + type_id * hidden;
+    const rung_model_config *config = &model->config;
+    size_t hidden = config->hidden_size;
     const float *place = model->position_embedding + position * hidden;
     rung_word_embedding_row(&model->word_embedding, hidden, id, out);
+    if (model->type_embedding != NULL) {
+        const float *type = model->type_embedding + (config->ignores_type_ids ? 0 : type_id * hidden);
+        for (size_t i = 0; i < hidden; i++) {
+            out[i] += type[i];
+        }
+    }
     for (size_t i = 0; i < hidden; i++) {
-        out[i] = out[i] + type[i] + place[i];
+        out[i] += place[i];
+    }
+}
+
+/* The rows of one sequence before LayerNorm. state: [count, hidden] */
+static void embed_sequence(const rung_model *model, const int32_t *ids, const uint8_t *type_ids, size_t count,
+                           float *state)
+{
+    const rung_model_config *config = &model->config;
+    int32_t last = config->padding_id;
+    for (size_t i = 0; i < count; i++) {
+        assert(ids[i] >= 0 && (size_t)ids[i] < config->vocab_size);
+        assert(config->ignores_type_ids || type_ids[i] < config->type_vocab_size);
+        int32_t position = ids[i] == config->padding_id ? config->padding_id : ++last;
+        embed_token(model, ids[i], type_ids[i], (size_t)position, state + i * config->hidden_size);
     }
 }
 
@@ -197,10 +217,7 @@ void rung_batch_add(rung_batch *batch, const int32_t *ids, const uint8_t *type_i
     assert(count >= 1 && count <= config->max_tokens && rung_batch_fits(batch, count));
     size_t first = batch->num_tokens;
     float *state = batch->hidden + first * config->hidden_size;
-    for (size_t i = 0; i < count; i++) {
-        assert(ids[i] >= 0 && (size_t)ids[i] < config->vocab_size && type_ids[i] < config->type_vocab_size);
-        embed_token(model, ids[i], type_ids[i], i, state + i * config->hidden_size);
-    }
+    embed_sequence(model, ids, type_ids, count, state);
     rung_q8 q = {0};
     if (is_int8(batch)) {
         q = q8_from_row(batch->quantized, first, config->hidden_size);

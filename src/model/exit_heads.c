@@ -30,8 +30,12 @@ void rung_exit_logits(rung_batch *batch, size_t layer, size_t sequence, float *l
     assert(rung_model_has_exit(model, layer) && sequence < batch->num_sequences);
     const float *state = batch->hidden + batch->starts[sequence] * hidden; /* [CLS] is the first token */
     if (layer + 1 == model->config.num_layers && model->pooler.panels != NULL) {
-        batch->kernels->linear_f32(&model->pooler, state, hidden, 1, RUNG_EPILOGUE_NONE, NULL, batch->pooled, hidden);
-        batch->kernels->tanh(batch->pooled, hidden, batch->pooled);
+        bool relu = model->config.pooler_form == RUNG_POOLER_RELU;
+        batch->kernels->linear_f32(&model->pooler, state, hidden, 1, relu ? RUNG_EPILOGUE_RELU : RUNG_EPILOGUE_NONE,
+                                   NULL, batch->pooled, hidden);
+        if (!relu) {
+            batch->kernels->tanh(batch->pooled, hidden, batch->pooled);
+        }
         state = batch->pooled;
     }
     for (size_t c = 0; c < model->config.num_labels; c++) {

@@ -1,12 +1,13 @@
-/* load_hf.c: a model from a Hugging Face directory: config.json, tokenizer_config.json, tokenizer.json,
- * model.safetensors with the names of BertForSequenceClassification or BertModel, and beside them exits.safetensors. In int8 the
- * weights are quantised in memory as `rung quantize` does, so that the directory and its packed file answer alike.
- * Called by rung_model_open. Source of the names: Hugging Face transformers, modeling_bert.py and its TensorFlow
- * predecessor (gamma, beta). */
+/* load_hf.c: a model from a Hugging Face directory: config.json, tokenizer_config.json, tokenizer.json, the weights with
+ * the names of its family (family.c), and beside them exits.safetensors. In int8 the weights are quantised in memory as
+ * `rung quantize` does, so that the directory and its packed file answer alike. Called by rung_model_open. LayerNorms
+ * have the names of transformers (weight, bias) or of its TensorFlow predecessor (gamma, beta). */
 #include "base/checked.h"
 #include "base/memory.h"
 #include "model/model_load.h"
 #include "model/quantize.h"
+#include "model/tokenizer_texts.h"
+#include "model/weight_files.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,54 +15,30 @@
 
 typedef struct hf_texts {
     rung_named_text config;
-    rung_named_text tokenizer_config;
-    rung_named_text tokenizer;
+    rung_tokenizer_files tokenizer;
 } hf_texts;
 
 /* What loading weights needs. The scratch holds the largest matrix of a layer. */
 typedef struct hf_weights {
     rung_model *model;
-    const rung_safetensors *file;
-    const char *prefix; /* "bert." or "" */
+    const rung_weight_files *files;
+    const char *prefix; /* the family's or "" */
     float *rows;        /* [out, in] */
     int8_t *codes;      /* [out, in], int8 only */
 } hf_weights;
 
-/* Reads directory/name. A file that is not there leaves text NULL. */
-static rung_status read_text(const char *directory, const char *name, size_t max_bytes, rung_named_text *out,
-                             rung_error *error)
-{
-    char *path = rung_path_join(directory, name, error);
-    if (path == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    char *text = NULL;
-    rung_status status = RUNG_OK;
-    out->name = path;
-    if (rung_path_exists(path)) {
-        status = rung_read_file(path, max_bytes, &text, &out->bytes, error);
-        out->text = text;
-    }
-    return status;
-}
-
 static void free_texts(hf_texts *texts)
 {
-    rung_named_text *all[] = {&texts->config, &texts->tokenizer_config, &texts->tokenizer};
-    for (size_t i = 0; i < 3; i++) {
-        free((char *)all[i]->name);
-        free((char *)all[i]->text);
-    }
+    free((char *)(uintptr_t)texts->config.name);
+    free((char *)(uintptr_t)texts->config.text);
+    rung_tokenizer_texts_free(&texts->tokenizer);
 }
 
 static rung_status read_texts(const char *directory, hf_texts *texts, rung_error *error)
 {
-    rung_status status = read_text(directory, "config.json", RUNG_CONFIG_MAX_BYTES, &texts->config, error);
+    rung_status status = rung_named_text_read(directory, "config.json", RUNG_CONFIG_MAX_BYTES, &texts->config, error);
     if (status == RUNG_OK) {
-        status = read_text(directory, "tokenizer_config.json", RUNG_CONFIG_MAX_BYTES, &texts->tokenizer_config, error);
-    }
-    if (status == RUNG_OK) {
-        status = read_text(directory, "tokenizer.json", RUNG_TOKENIZER_MAX_BYTES, &texts->tokenizer, error);
+        status = rung_tokenizer_texts_read(directory, &texts->tokenizer, error);
     }
     if (status != RUNG_OK) {
         return status;
@@ -77,51 +54,23 @@ static rung_status read_texts(const char *directory, hf_texts *texts, rung_error
 
 static rung_status check_tokenizer_there(const char *directory, const hf_texts *texts, rung_error *error)
 {
-    if (texts->tokenizer.text == NULL) {
+    if (rung_tokenizer_main_file(&texts->tokenizer)->text == NULL) {
         return rung_fail(error, RUNG_NOT_FOUND,
-                         "%s: has no tokenizer.json: write it in Python with transformers, "
+                         "%s: has no tokenizer.json, vocab.json with merges.txt, or vocab.txt: write them in Python "
+                         "with transformers, "
                          "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
                          directory);
     }
     return RUNG_OK;
 }
 
-static bool has_file(const char *directory, const char *name)
+/* The float tensor `name` as floats that the model owns. */
+static rung_status load_floats(const hf_weights *weights, const char *name, size_t rank, const size_t *shape,
+                               const float **out, rung_error *error)
 {
-    rung_error ignored;
-    char *path = rung_path_join(directory, name, &ignored);
-    bool exists = path != NULL && rung_path_exists(path);
-    free(path);
-    return exists;
-}
-
-static rung_status open_weights(const char *directory, rung_safetensors **file, rung_error *error)
-{
-    if (!has_file(directory, "model.safetensors")) {
-        if (has_file(directory, "model.safetensors.index.json")) {
-            return rung_fail(
-                error, RUNG_UNSUPPORTED,
-                "%s: model.safetensors.index.json: weights in several files are not supported yet: save them as "
-                "one model.safetensors",
-                directory);
-        }
-        if (has_file(directory, "pytorch_model.bin")) {
-            return rung_fail(
-                error, RUNG_UNSUPPORTED,
-                "%s: pytorch_model.bin is a pickle, which rung does not read: convert it to model.safetensors in "
-                "Python with transformers, AutoModelForSequenceClassification.from_pretrained(DIR)"
-                ".save_pretrained(DIR)",
-                directory);
-        }
-        return rung_fail(error, RUNG_NOT_FOUND, "%s: has no model.safetensors", directory);
-    }
-    char *path = rung_path_join(directory, "model.safetensors", error);
-    if (path == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    rung_status status = rung_safetensors_open(path, file, error);
-    free(path);
-    return status;
+    const rung_tensor *tensor = NULL;
+    rung_status status = rung_weight_files_require(weights->files, name, rank, shape, &tensor, error);
+    return status == RUNG_OK ? rung_model_tensor_floats(weights->model, tensor, out, error) : status;
 }
 
 /* Copies the padded bias of an output of `parts` tensors, each [out_part], into one array. */
@@ -137,10 +86,7 @@ static rung_status load_bias(const hf_weights *weights, const char *const *parts
         char name[RUNG_TENSOR_NAME_BYTES];
         const rung_tensor *tensor = NULL;
         snprintf(name, sizeof name, "%s.bias", parts[i]);
-        rung_status status = rung_safetensors_require(weights->file, name, -1, 1, &out_part, &tensor, error);
-        if (status == RUNG_OK) {
-            status = rung_tensor_require_finite(weights->file, tensor, error);
-        }
+        rung_status status = rung_weight_files_require(weights->files, name, 1, &out_part, &tensor, error);
         if (status == RUNG_OK) {
             status = rung_tensor_to_f32(tensor, bias + i * out_part, error);
         }
@@ -161,10 +107,7 @@ static rung_status load_rows(const hf_weights *weights, const char *const *parts
         const rung_tensor *tensor = NULL;
         size_t shape[2] = {out_part, in};
         snprintf(name, sizeof name, "%s.weight", parts[i]);
-        rung_status status = rung_safetensors_require(weights->file, name, -1, 2, shape, &tensor, error);
-        if (status == RUNG_OK) {
-            status = rung_tensor_require_finite(weights->file, tensor, error);
-        }
+        rung_status status = rung_weight_files_require(weights->files, name, 2, shape, &tensor, error);
         if (status == RUNG_OK) {
             status = rung_tensor_to_f32(tensor, weights->rows + i * out_part * in, error);
         }
@@ -233,26 +176,28 @@ static rung_status load_norm(const hf_weights *weights, const char *base, const 
     char name[RUNG_TENSOR_NAME_BYTES];
     size_t hidden = weights->model->config.hidden_size;
     snprintf(name, sizeof name, "%s.gamma", base);
-    bool old = rung_safetensors_find(weights->file, name) != NULL;
+    bool old = rung_weight_files_has(weights->files, name);
     snprintf(name, sizeof name, "%s.%s", base, old ? "gamma" : "weight");
-    rung_status status = rung_model_floats(weights->model, weights->file, name, 1, &hidden, gamma, error);
+    rung_status status = load_floats(weights, name, 1, &hidden, gamma, error);
     if (status != RUNG_OK) {
         return status;
     }
     snprintf(name, sizeof name, "%s.%s", base, old ? "beta" : "bias");
-    return rung_model_floats(weights->model, weights->file, name, 1, &hidden, beta, error);
+    return load_floats(weights, name, 1, &hidden, beta, error);
 }
 
 static rung_status load_layer(const hf_weights *weights, size_t index, rung_error *error)
 {
-    static const char *const names[] = {"attention.self.query",       "attention.self.key", "attention.self.value",
-                                        "attention.output.dense",     "intermediate.dense", "output.dense",
-                                        "attention.output.LayerNorm", "output.LayerNorm"};
+    const rung_family *family = weights->model->config.family;
+    const rung_family_layer *parts_of = &family->layer;
+    const char *const names[] = {
+        parts_of->query,  parts_of->key,     parts_of->value,          parts_of->attention_output,
+        parts_of->ffn_in, parts_of->ffn_out, parts_of->attention_norm, parts_of->output_norm};
     enum { NUM_NAMES = sizeof names / sizeof names[0] };
     char full[NUM_NAMES][RUNG_TENSOR_NAME_BYTES];
     const char *parts[NUM_NAMES];
     for (size_t i = 0; i < NUM_NAMES; i++) {
-        snprintf(full[i], sizeof full[i], "%sencoder.layer.%zu.%s", weights->prefix, index, names[i]);
+        snprintf(full[i], sizeof full[i], "%s%s%zu.%s", weights->prefix, family->layers, index, names[i]);
         parts[i] = full[i];
     }
     const rung_model_config *config = &weights->model->config;
@@ -287,8 +232,9 @@ static rung_status load_layers(hf_weights *weights, rung_error *error)
     char name[RUNG_TENSOR_NAME_BYTES];
     const rung_tensor *tensor = NULL;
     size_t shape[2] = {config->intermediate_size, config->hidden_size};
-    snprintf(name, sizeof name, "%sencoder.layer.0.intermediate.dense.weight", weights->prefix);
-    rung_status status = rung_safetensors_require(weights->file, name, -1, 2, shape, &tensor, error);
+    snprintf(name, sizeof name, "%s%s0.%s.weight", weights->prefix, config->family->layers,
+             config->family->layer.ffn_in);
+    rung_status status = rung_weight_files_require(weights->files, name, 2, shape, &tensor, error);
     if (status != RUNG_OK) {
         return status;
     }
@@ -314,10 +260,7 @@ static rung_status load_embeddings(const hf_weights *weights, rung_error *error)
     char name[RUNG_TENSOR_NAME_BYTES];
     size_t shape[2] = {config->vocab_size, config->hidden_size};
     snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", weights->prefix);
-    rung_status status = rung_safetensors_require(weights->file, name, -1, 2, shape, &words, error);
-    if (status == RUNG_OK) {
-        status = rung_tensor_require_finite(weights->file, words, error);
-    }
+    rung_status status = rung_weight_files_require(weights->files, name, 2, shape, &words, error);
     if (status != RUNG_OK) {
         return status;
     }
@@ -325,13 +268,12 @@ static rung_status load_embeddings(const hf_weights *weights, rung_error *error)
         .dtype = words->dtype, .rows = words->data, .row_bytes = config->hidden_size * rung_dtype_bytes(words->dtype)};
     shape[0] = config->max_positions;
     snprintf(name, sizeof name, "%sembeddings.position_embeddings.weight", weights->prefix);
-    status = rung_model_floats(model, weights->file, name, 2, shape, &model->position_embedding, error);
-    if (status != RUNG_OK) {
-        return status;
+    status = load_floats(weights, name, 2, shape, &model->position_embedding, error);
+    if (status == RUNG_OK && config->type_vocab_size > 0) {
+        shape[0] = config->type_vocab_size;
+        snprintf(name, sizeof name, "%sembeddings.token_type_embeddings.weight", weights->prefix);
+        status = load_floats(weights, name, 2, shape, &model->type_embedding, error);
     }
-    shape[0] = config->type_vocab_size;
-    snprintf(name, sizeof name, "%sembeddings.token_type_embeddings.weight", weights->prefix);
-    status = rung_model_floats(model, weights->file, name, 2, shape, &model->type_embedding, error);
     if (status != RUNG_OK) {
         return status;
     }
@@ -339,29 +281,66 @@ static rung_status load_embeddings(const hf_weights *weights, rung_error *error)
     return load_norm(weights, name, &model->embedding_norm_gamma, &model->embedding_norm_beta, error);
 }
 
+static rung_status load_pooler(const hf_weights *weights, rung_error *error)
+{
+    const rung_family *family = weights->model->config.family;
+    size_t hidden = weights->model->config.hidden_size;
+    size_t shape[2] = {hidden, hidden};
+    const rung_tensor *weight = NULL;
+    const rung_tensor *bias = NULL;
+    char name[RUNG_TENSOR_NAME_BYTES];
+    const char *prefix = family->pooler_is_in_encoder ? weights->prefix : "";
+    snprintf(name, sizeof name, "%s%s.weight", prefix, family->pooler);
+    rung_status status = rung_weight_files_require(weights->files, name, 2, shape, &weight, error);
+    if (status == RUNG_OK) {
+        snprintf(name, sizeof name, "%s%s.bias", prefix, family->pooler);
+        status = rung_weight_files_require(weights->files, name, 1, shape, &bias, error);
+    }
+    if (status != RUNG_OK) {
+        return status;
+    }
+    float *rows = rung_alloc_aligned(hidden * hidden, sizeof *rows, "pooler", error);
+    if (rows == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    status = rung_tensor_to_f32(weight, rows, error);
+    if (status == RUNG_OK) {
+        status = rung_model_pooler(weights->model, rows, bias, error);
+    }
+    free(rows);
+    return status;
+}
+
 /* A plain encoder has none; its pooler, if any, was made for something else. */
 static rung_status load_classifier(const hf_weights *weights, rung_error *error)
 {
     rung_model *model = weights->model;
-    bool there = rung_safetensors_find(weights->file, "classifier.weight") != NULL;
+    rung_exit_head head = {0};
+    size_t shape[2] = {0, model->config.hidden_size};
+    char name[RUNG_TENSOR_NAME_BYTES];
+    snprintf(name, sizeof name, "%s.weight", model->config.family->classifier_head);
+    bool there = rung_weight_files_has(weights->files, name);
     rung_model_settle_labels(model, there);
     if (model->config.num_labels == 0) {
         return RUNG_OK;
     }
     if (!there) {
         return rung_fail(error, RUNG_UNSUPPORTED,
-                         "%s: tensor \"classifier.weight\" is missing, but config.json is a classifier's: for a plain "
-                         "encoder it says \"architectures\": [\"BertModel\"]",
-                         rung_safetensors_path(weights->file));
+                         "%s: tensor \"%s\" is missing, but config.json is a classifier's: for a plain "
+                         "encoder it says \"architectures\": [\"%s\"]",
+                         rung_weight_files_path(weights->files), name, model->config.family->encoders[0]);
     }
-    char weight[RUNG_TENSOR_NAME_BYTES];
-    char bias[RUNG_TENSOR_NAME_BYTES];
-    snprintf(weight, sizeof weight, "%spooler.dense.weight", weights->prefix);
-    snprintf(bias, sizeof bias, "%spooler.dense.bias", weights->prefix);
-    rung_status status = rung_model_float_pooler(model, weights->file, weight, bias, error);
+    shape[0] = model->config.num_labels;
+    rung_status status = load_pooler(weights, error);
     if (status == RUNG_OK) {
-        status = rung_model_exit(model, weights->file, model->config.num_layers - 1, "classifier.weight",
-                                 "classifier.bias", error);
+        status = load_floats(weights, name, 2, shape, &head.weight, error);
+    }
+    if (status == RUNG_OK) {
+        snprintf(name, sizeof name, "%s.bias", model->config.family->classifier_head);
+        status = load_floats(weights, name, 1, shape, &head.bias, error);
+    }
+    if (status == RUNG_OK) {
+        model->exits[model->config.num_layers - 1] = head;
     }
     return status;
 }
@@ -421,18 +400,29 @@ static void hash_part(rung_sha256 *hash, const char *name, const void *data, siz
     rung_sha256_update(hash, data, size);
 }
 
+static void hash_text(rung_sha256 *hash, const char *name, const rung_named_text *text)
+{
+    if (text->text != NULL) {
+        hash_part(hash, name, text->text, text->bytes);
+    }
+}
+
 /* Over name, size and bytes of each file that decides answers. exits may be NULL. */
-static void hash_files(rung_model *model, const hf_texts *texts, const rung_safetensors *exits)
+static void hash_files(rung_model *model, hf_texts *texts, const rung_safetensors *exits)
 {
     rung_sha256 hash;
     rung_sha256_init(&hash);
     hash_part(&hash, "config.json", texts->config.text, texts->config.bytes);
-    if (texts->tokenizer_config.text != NULL) {
-        hash_part(&hash, "tokenizer_config.json", texts->tokenizer_config.text, texts->tokenizer_config.bytes);
+    hash_text(&hash, "tokenizer_config.json", &texts->tokenizer.tokenizer_config);
+    const rung_tokenizer_slot *slot;
+    for (size_t i = 0; (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
+        hash_text(&hash, slot->file, rung_tokenizer_slot_text(&texts->tokenizer, slot));
     }
-    hash_part(&hash, "tokenizer.json", texts->tokenizer.text, texts->tokenizer.bytes);
-    rung_mapping contents = rung_safetensors_contents(model->file);
-    hash_part(&hash, "model.safetensors", contents.data, contents.size);
+    const char *name;
+    rung_mapping contents;
+    for (size_t i = 0; rung_weight_files_part(model->weights, i, &name, &contents); i++) {
+        hash_part(&hash, name, contents.data, contents.size);
+    }
     if (exits != NULL) {
         contents = rung_safetensors_contents(exits);
         hash_part(&hash, "exits.safetensors", contents.data, contents.size);
@@ -453,9 +443,11 @@ static rung_status open_exits(const char *directory, rung_safetensors **file, ru
 
 static rung_status load_tensors(rung_model *model, rung_error *error)
 {
-    hf_weights weights = {.model = model, .file = model->file, .prefix = ""};
-    if (rung_safetensors_find(model->file, "bert.embeddings.word_embeddings.weight") != NULL) {
-        weights.prefix = "bert.";
+    hf_weights weights = {.model = model, .files = model->weights, .prefix = ""};
+    char name[RUNG_TENSOR_NAME_BYTES];
+    snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", model->config.family->prefix);
+    if (rung_weight_files_has(weights.files, name)) {
+        weights.prefix = model->config.family->prefix;
     }
     rung_status status = load_embeddings(&weights, error);
     if (status == RUNG_OK) {
@@ -470,10 +462,10 @@ rung_status rung_model_load_hf(rung_model *model, rung_error *error)
     rung_safetensors *exits = NULL;
     rung_status status = read_texts(model->path, &texts, error);
     if (status == RUNG_OK) {
-        status = rung_model_describe(model, &texts.config, &texts.tokenizer_config, error);
+        status = rung_model_describe(model, &texts.config, &texts.tokenizer.tokenizer_config, error);
     }
     if (status == RUNG_OK) {
-        status = open_weights(model->path, &model->file, error);
+        status = rung_weight_files_open(model->path, &model->weights, error);
     }
     if (status == RUNG_OK) {
         status = check_tokenizer_there(model->path, &texts, error);

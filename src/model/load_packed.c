@@ -5,13 +5,14 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "model/model_load.h"
+#include "model/tokenizer_texts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The metadata text `key`, named FILE[key] in messages. *name is released with free(). */
-static rung_status read_text(const rung_model *model, const char *key, bool required, rung_named_text *out, char **name,
+/* The metadata text `key`, named FILE[key] in messages. The name is released with free(), the text is the file's. */
+static rung_status read_text(const rung_model *model, const char *key, bool required, rung_named_text *out,
                              rung_error *error)
 {
     size_t name_bytes = strlen(model->path) + strlen(key) + 3;
@@ -20,7 +21,6 @@ static rung_status read_text(const rung_model *model, const char *key, bool requ
         return RUNG_NO_MEMORY;
     }
     snprintf(full, name_bytes, "%s[%s]", model->path, key);
-    *name = full;
     *out = (rung_named_text){.name = full};
     out->text = rung_safetensors_metadata(model->file, key, &out->bytes);
     if (required && out->text == NULL) {
@@ -42,12 +42,12 @@ static rung_status check_format(const rung_model *model, rung_error *error)
             model->path, format != NULL ? format : "", RUNG_PACKED_FORMAT);
     }
     const char *version = rung_safetensors_metadata(model->file, "version", &bytes);
-    if (version == NULL || strcmp(version, RUNG_PACKED_VERSION) != 0) {
-        return rung_fail(
-            error, RUNG_UNSUPPORTED,
-            "%s: packed format version \"%.60s\" is not the \"%s\" that this rung reads: write the file again with "
-            "`rung quantize`",
-            model->path, version != NULL ? version : "", RUNG_PACKED_VERSION);
+    if (version == NULL ||
+        (strcmp(version, RUNG_PACKED_VERSION) != 0 && strcmp(version, RUNG_PACKED_OLD_VERSION) != 0)) {
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "%s: packed format version \"%.60s\" is not the \"%s\" or \"%s\" that this rung reads: write "
+                         "the file again with `rung quantize`",
+                         model->path, version != NULL ? version : "", RUNG_PACKED_VERSION, RUNG_PACKED_OLD_VERSION);
     }
     if (model->precision == RUNG_PRECISION_FP32) {
         const char *source = rung_safetensors_metadata(model->file, "source", &bytes);
@@ -306,8 +306,10 @@ static rung_status load_embeddings(rung_model *model, rung_error *error)
     if (status != RUNG_OK) {
         return status;
     }
-    size_t shape[2] = {config->type_vocab_size, config->hidden_size};
-    status = rung_model_floats(model, model->file, "embeddings.type", 2, shape, &model->type_embedding, error);
+    if (config->type_vocab_size > 0) {
+        size_t shape[2] = {config->type_vocab_size, config->hidden_size};
+        status = rung_model_floats(model, model->file, "embeddings.type", 2, shape, &model->type_embedding, error);
+    }
     if (status != RUNG_OK) {
         return status;
     }
@@ -316,10 +318,18 @@ static rung_status load_embeddings(rung_model *model, rung_error *error)
 
 static rung_status load_pooler(rung_model *model, rung_error *error)
 {
+    size_t hidden = model->config.hidden_size;
     float *rows = NULL;
-    rung_status status = load_decoded(model, "pooler", model->config.hidden_size, false, &rows, error);
+    const rung_tensor *bias = NULL;
+    rung_status status = load_decoded(model, "pooler", hidden, false, &rows, error);
     if (status == RUNG_OK) {
-        status = rung_model_pooler(model, model->file, rows, "pooler.bias", error);
+        status = rung_safetensors_require(model->file, "pooler.bias", -1, 1, &hidden, &bias, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_tensor_require_finite(model->file, bias, error);
+    }
+    if (status == RUNG_OK) {
+        status = rung_model_pooler(model, rows, bias, error);
     }
     free(rows);
     return status;
@@ -341,24 +351,46 @@ static rung_status load_exits(rung_model *model, rung_error *error)
     return status;
 }
 
+static rung_status read_tokenizer_texts(const rung_model *model, rung_tokenizer_files *files, rung_error *error)
+{
+    rung_status status = read_text(model, "tokenizer_config", false, &files->tokenizer_config, error);
+    const rung_tokenizer_slot *slot;
+    for (size_t i = 0; status == RUNG_OK && (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
+        status = read_text(model, slot->key, false, rung_tokenizer_slot_text(files, slot), error);
+    }
+    if (status == RUNG_OK && rung_tokenizer_main_file(files)->text == NULL) {
+        return rung_fail(error, RUNG_FORMAT,
+                         "%s: metadata \"tokenizer\" is missing: write the file again with `rung quantize`",
+                         model->path);
+    }
+    return status;
+}
+
+static void free_names(rung_tokenizer_files *files)
+{
+    const rung_tokenizer_slot *slot;
+    for (size_t i = 0; (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
+        free((char *)(uintptr_t)rung_tokenizer_slot_text(files, slot)->name);
+    }
+    free((char *)(uintptr_t)files->tokenizer_config.name);
+}
+
 static rung_status load_texts(rung_model *model, rung_error *error)
 {
-    static const char *const keys[3] = {"config", "tokenizer_config", "tokenizer"};
-    rung_named_text texts[3] = {{0}};
-    char *names[3] = {NULL};
-    rung_status status = RUNG_OK;
-    for (size_t i = 0; i < 3 && status == RUNG_OK; i++) {
-        status = read_text(model, keys[i], i != 1, &texts[i], &names[i], error);
+    rung_named_text config = {0};
+    rung_tokenizer_files files = {0};
+    rung_status status = read_text(model, "config", true, &config, error);
+    if (status == RUNG_OK) {
+        status = read_tokenizer_texts(model, &files, error);
     }
     if (status == RUNG_OK) {
-        status = rung_model_describe(model, &texts[0], &texts[1], error);
+        status = rung_model_describe(model, &config, &files.tokenizer_config, error);
     }
     if (status == RUNG_OK) {
-        status = rung_model_set_tokenizer(model, &texts[2], error);
+        status = rung_model_set_tokenizer(model, &files, error);
     }
-    for (size_t i = 0; i < 3; i++) {
-        free(names[i]);
-    }
+    free((char *)(uintptr_t)config.name);
+    free_names(&files);
     return status;
 }
 

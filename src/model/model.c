@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "model/model_config.h"
 #include "model/model_load.h"
+#include "model/weight_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +23,11 @@ bool rung_model_has_exit(const rung_model *model, size_t layer)
 size_t rung_model_memory_bytes(const rung_model *model)
 {
     const rung_model_config *config = &model->config;
-    size_t mapped = model->file != NULL ? rung_safetensors_contents(model->file).size : 0;
-    if (model->word_embedding.rest.bits != 0 || model->word_embedding.frequent_rows != 0) {
-        return mapped; /* packed: its weights are used where they lie */
+    if (model->file != NULL) {
+        return rung_safetensors_contents(model->file).size; /* packed: its weights are used where they lie */
     }
-    /* From a directory: the file stays mapped for the word embedding, and the layers were packed beside it. */
+    /* From a directory: the files stay mapped for the word embedding, and the layers were packed beside them. */
+    size_t mapped = model->weights != NULL ? rung_weight_files_bytes(model->weights) : 0;
     size_t weights =
         config->num_layers * config->hidden_size * (4 * config->hidden_size + 2 * config->intermediate_size);
     size_t width = model->precision == RUNG_PRECISION_INT8 ? sizeof(int8_t) : sizeof(float);
@@ -113,6 +114,7 @@ void rung_model_close(rung_model *model)
     }
     free(model->owned);
     rung_safetensors_close(model->file);
+    rung_weight_files_close(model->weights);
     rung_tokenizer_free(model->tokenizer);
     rung_labels_free(model->labels, model->config.num_labels);
     free(model->layers);
@@ -123,12 +125,11 @@ void rung_model_close(rung_model *model)
 
 rung_status rung_model_verify(const rung_model *model, rung_error *error)
 {
-    size_t bytes;
-    const char *format = rung_safetensors_metadata(model->file, "format", &bytes);
-    const char *stated = rung_safetensors_metadata(model->file, "sha256", &bytes);
-    if (format == NULL || strcmp(format, RUNG_PACKED_FORMAT) != 0) {
+    if (model->file == NULL) {
         return RUNG_OK;
     }
+    size_t bytes;
+    const char *stated = rung_safetensors_metadata(model->file, "sha256", &bytes);
     char hex[RUNG_SHA256_HEX_BYTES];
     rung_mapping contents = rung_safetensors_contents(model->file);
     size_t header_bytes = rung_safetensors_header_bytes(model->file);

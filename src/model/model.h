@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "kernels/kernels.h"
+#include "model/family.h"
 #include "model/safetensors.h"
 #include "model/tokenizer.h"
 
@@ -32,19 +33,25 @@ typedef enum rung_task {
 
 /* config.json, checked. */
 typedef struct rung_model_config {
+    const rung_family *family; /* names in the files; NULL for random_model.h */
     size_t num_layers;
     size_t hidden_size;
     size_t intermediate_size;
     size_t num_heads;
-    size_t head_size;  /* hidden_size / num_heads */
-    size_t max_tokens; /* least of max_position_embeddings and tokenizer_config.json's model_max_length */
-    size_t max_positions;
-    size_t type_vocab_size;
+    size_t head_size;     /* hidden_size / num_heads */
+    size_t max_tokens;    /* least of the positions that tokens get and tokenizer_config.json's model_max_length */
+    size_t max_positions; /* rows of the position embedding */
+    /* Positions count on from this one. A token of this id gets it as its position, and the count passes it over. -1
+     * where no id is special. */
+    int32_t padding_id;
+    size_t type_vocab_size; /* 0: the family has no token types */
+    bool ignores_type_ids;  /* every token has type 0 */
     size_t vocab_size;
     size_t num_labels;   /* 0: a plain encoder, which has no labels and no exits yet */
     bool labels_assumed; /* the file states no labels: two, as transformers does, unless there is no classifier */
     float layer_norm_eps;
     rung_epilogue activation; /* RUNG_EPILOGUE_GELU or RUNG_EPILOGUE_RELU */
+    rung_pooler_form pooler_form;
     rung_task task;
 } rung_model_config;
 
@@ -102,14 +109,15 @@ typedef struct rung_model {
     char **labels; /* [num_labels] in order of id; NULL for a plain encoder */
     rung_word_embedding word_embedding;
     const float *position_embedding; /* [max_positions, hidden] */
-    const float *type_embedding;     /* [type_vocab_size, hidden] */
+    const float *type_embedding;     /* [type_vocab_size, hidden]; NULL without token types */
     const float *embedding_norm_gamma, *embedding_norm_beta;
     rung_layer *layers;     /* [num_layers] */
     rung_exit_head *exits;  /* [num_layers]; the last is the classifier on the pooled state */
-    rung_linear_f32 pooler; /* [hidden, hidden], tanh; panels NULL when the classifier reads the [CLS] state itself */
+    rung_linear_f32 pooler; /* [hidden, hidden]; panels NULL when the classifier reads the first token's state itself */
     /* Owners of the memory above. */
-    rung_safetensors *file;
-    void **owned; /* [num_owned] blocks to free */
+    rung_safetensors *file;            /* packed */
+    struct rung_weight_files *weights; /* of a directory */
+    void **owned;                      /* [num_owned] blocks to free */
     size_t num_owned;
     size_t owned_capacity;
 } rung_model;

@@ -1,5 +1,5 @@
 /* model_config.c: config.json and tokenizer_config.json. See model_config.h.
- * Source of the fields and their defaults: Hugging Face transformers, BertConfig and PretrainedConfig. */
+ * Source of the fields and their defaults: Hugging Face transformers, the configurations of the families in family.c and PretrainedConfig. */
 #include "model/model_config.h"
 
 #include "base/memory.h"
@@ -14,10 +14,14 @@
 #define MIN_TOKENS 3
 #define MAX_LABEL_BYTES 256
 
+/* Of family.c, for messages. */
+#define FAMILY_NAMES "\"bert\", \"distilbert\" and \"roberta\""
+
 /* What is being read: for messages. */
 typedef struct json_source {
     const char *name;
     const json_t *root;
+    const rung_family *family; /* once "model_type" is known */
 } json_source;
 
 static const char *type_name(const json_t *value)
@@ -123,7 +127,7 @@ static bool is_listed(const char *text, const char *const *list)
     return false;
 }
 
-static rung_status check_model_type(const json_source *source, rung_error *error)
+static rung_status find_family(json_source *source, rung_error *error)
 {
     static const char *const known[] = {"albert",
                                         "bart",
@@ -134,7 +138,6 @@ static rung_status check_model_type(const json_source *source, rung_error *error
                                         "convbert",
                                         "deberta",
                                         "deberta-v2",
-                                        "distilbert",
                                         "electra",
                                         "ernie",
                                         "esm",
@@ -162,7 +165,6 @@ static rung_status check_model_type(const json_source *source, rung_error *error
                                         "qwen2",
                                         "qwen3",
                                         "rembert",
-                                        "roberta",
                                         "roberta-prelayernorm",
                                         "roformer",
                                         "splinter",
@@ -180,27 +182,28 @@ static rung_status check_model_type(const json_source *source, rung_error *error
         return status;
     }
     if (type == NULL) {
-        return rung_fail(error, RUNG_FORMAT, "%s: \"model_type\" is missing; rung runs \"bert\"", source->name);
+        return rung_fail(error, RUNG_FORMAT, "%s: \"model_type\" is missing; rung runs " FAMILY_NAMES, source->name);
     }
-    if (strcmp(type, "bert") == 0) {
+    source->family = rung_family_find(type);
+    if (source->family != NULL) {
         return RUNG_OK;
     }
     if (is_listed(type, known)) {
         return rung_fail(error, RUNG_UNSUPPORTED,
-                         "%s: \"model_type\" is \"%s\", a family that rung cannot run yet; it runs \"bert\": "
-                         "fine-tune a BERT model on the same data, or choose a BERT one",
+                         "%s: \"model_type\" is \"%s\", a family that rung cannot run yet; it runs " FAMILY_NAMES
+                         ": fine-tune one of these on the same data, or choose such a model",
                          source->name, type);
     }
     return rung_fail(error, RUNG_UNSUPPORTED,
-                     "%s: \"model_type\" is \"%.60s\", which rung does not know; it runs \"bert\"", source->name, type);
+                     "%s: \"model_type\" is \"%.60s\", which rung does not know; it runs " FAMILY_NAMES, source->name,
+                     type);
 }
 
 /* "architectures" says what the weights are for: *plain for an encoder without a classifier for whole texts. Without the field they are taken for
  * a classifier's. */
 static rung_status parse_architectures(const json_source *source, bool *plain, rung_error *error)
 {
-    static const char *const encoders[] = {"BertModel", "BertForMaskedLM", "BertForPreTraining",
-                                           "BertForNextSentencePrediction", NULL};
+    const rung_family *family = source->family;
     const json_t *list = get(source, "architectures");
     *plain = false;
     if (list == NULL) {
@@ -217,19 +220,18 @@ static rung_status parse_architectures(const json_source *source, bool *plain, r
             return fail_type(source, "architectures", "an array of strings", item, error);
         }
         last = json_string_value(item);
-        if (strcmp(last, "BertForSequenceClassification") == 0) {
+        if (strcmp(last, family->classifier) == 0) {
             return RUNG_OK;
         }
-        encoder = encoder || is_listed(last, encoders);
+        encoder = encoder || is_listed(last, family->encoders);
     }
     if (last == NULL || encoder) {
         *plain = encoder;
         return RUNG_OK;
     }
     return rung_fail(error, RUNG_UNSUPPORTED,
-                     "%s: \"architectures\" is \"%.60s\", wanted \"BertForSequenceClassification\" or a plain encoder, "
-                     "\"BertModel\"",
-                     source->name, last);
+                     "%s: \"architectures\" is \"%.60s\", wanted \"%s\" or a plain encoder, \"%s\"", source->name, last,
+                     family->classifier, family->encoders[0]);
 }
 
 /* Fields that change what the layers compute and that rung has no code for. */
@@ -265,8 +267,9 @@ static rung_status check_variants(const json_source *source, rung_error *error)
 
 static rung_status parse_activation(const json_source *source, rung_model_config *config, rung_error *error)
 {
+    const char *field = source->family->fields.activation;
     const char *activation = NULL;
-    rung_status status = get_string(source, "hidden_act", "gelu", &activation, error);
+    rung_status status = get_string(source, field, "gelu", &activation, error);
     if (status != RUNG_OK) {
         return status;
     }
@@ -275,28 +278,32 @@ static rung_status parse_activation(const json_source *source, rung_model_config
     } else if (strcmp(activation, "relu") == 0) {
         config->activation = RUNG_EPILOGUE_RELU;
     } else {
-        return rung_fail(error, RUNG_UNSUPPORTED, "%s: \"hidden_act\" is \"%.60s\"; rung runs \"gelu\" and \"relu\"",
-                         source->name, activation);
+        return rung_fail(error, RUNG_UNSUPPORTED, "%s: \"%s\" is \"%.60s\"; rung runs \"gelu\" and \"relu\"",
+                         source->name, field, activation);
     }
     return RUNG_OK;
 }
 
 static rung_status parse_shape(const json_source *source, rung_model_config *config, rung_error *error)
 {
+    const rung_family_fields *fields = &source->family->fields;
     const struct {
         const char *field;
         size_t min, max, fallback;
         size_t *out;
     } sizes[] = {
-        {"num_hidden_layers", 1, RUNG_MAX_LAYERS, 0, &config->num_layers},
-        {"hidden_size", 1, RUNG_MAX_HIDDEN, 0, &config->hidden_size},
-        {"intermediate_size", 1, RUNG_MAX_INTERMEDIATE, 0, &config->intermediate_size},
-        {"num_attention_heads", 1, RUNG_MAX_HEADS, 0, &config->num_heads},
+        {fields->num_layers, 1, RUNG_MAX_LAYERS, 0, &config->num_layers},
+        {fields->hidden_size, 1, RUNG_MAX_HIDDEN, 0, &config->hidden_size},
+        {fields->intermediate_size, 1, RUNG_MAX_INTERMEDIATE, 0, &config->intermediate_size},
+        {fields->num_heads, 1, RUNG_MAX_HEADS, 0, &config->num_heads},
         {"max_position_embeddings", MIN_TOKENS, RUNG_MAX_POSITIONS, 0, &config->max_positions},
-        {"type_vocab_size", 1, 256, 2, &config->type_vocab_size},
+        {fields->type_vocab_size, 1, 256, 2, &config->type_vocab_size},
         {"vocab_size", 1, RUNG_MAX_VOCAB, 0, &config->vocab_size},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        if (sizes[i].field == NULL) {
+            continue;
+        }
         rung_status status =
             get_size(source, sizes[i].field, sizes[i].min, sizes[i].max, sizes[i].fallback, sizes[i].out, error);
         if (status != RUNG_OK) {
@@ -304,18 +311,47 @@ static rung_status parse_shape(const json_source *source, rung_model_config *con
         }
     }
     if (config->hidden_size % config->num_heads != 0) {
-        return rung_fail(error, RUNG_MISMATCH,
-                         "%s: \"hidden_size\" %zu is not a multiple of \"num_attention_heads\" %zu", source->name,
-                         config->hidden_size, config->num_heads);
+        return rung_fail(error, RUNG_MISMATCH, "%s: \"%s\" %zu is not a multiple of \"%s\" %zu", source->name,
+                         fields->hidden_size, config->hidden_size, fields->num_heads, config->num_heads);
     }
     config->head_size = config->hidden_size / config->num_heads;
+    return RUNG_OK;
+}
+
+/* What a family fixes, and where its positions begin. */
+static rung_status parse_positions(const json_source *source, rung_model_config *config, rung_error *error)
+{
+    const rung_family *family = source->family;
+    config->family = family;
+    config->ignores_type_ids = family->ignores_type_ids;
+    config->pooler_form = family->pooler_form;
+    config->padding_id = -1;
     config->max_tokens = config->max_positions;
+    if (!family->positions_follow_padding) {
+        return RUNG_OK;
+    }
+    const json_t *value = get(source, "pad_token_id");
+    json_int_t padding = value != NULL ? json_integer_value(value) : 1; /* as transformers has it */
+    if (value != NULL && !json_is_integer(value)) {
+        return fail_type(source, "pad_token_id", "an integer", value, error);
+    }
+    if (padding < 0 || (size_t)padding >= config->vocab_size ||
+        config->max_positions < (size_t)padding + 1 + MIN_TOKENS) {
+        return rung_fail(error, RUNG_LIMIT,
+                         "%s: \"pad_token_id\" is %" JSON_INTEGER_FORMAT
+                         ": positions start behind it, so that it must be at least 0, less than \"vocab_size\" %zu and "
+                         "leave %d of \"max_position_embeddings\" %zu",
+                         source->name, padding, config->vocab_size, MIN_TOKENS, config->max_positions);
+    }
+    config->padding_id = (int32_t)padding;
+    config->max_tokens = config->max_positions - (size_t)padding - 1;
     return RUNG_OK;
 }
 
 static rung_status parse_layer_norm_eps(const json_source *source, rung_model_config *config, rung_error *error)
 {
-    const json_t *value = get(source, "layer_norm_eps");
+    const char *field = source->family->fields.layer_norm_eps;
+    const json_t *value = field != NULL ? get(source, field) : NULL;
     if (value != NULL && !json_is_number(value)) {
         return fail_type(source, "layer_norm_eps", "a number", value, error);
     }
@@ -465,7 +501,6 @@ static rung_status parse_labels(const json_source *source, size_t count, char **
     return RUNG_OK;
 }
 
-typedef rung_status (*config_check)(const json_source *source, rung_error *error);
 typedef rung_status (*config_parser)(const json_source *source, rung_model_config *config, rung_error *error);
 
 rung_status rung_model_config_parse(const char *text, size_t bytes, const char *name, rung_model_config *config,
@@ -478,11 +513,11 @@ rung_status rung_model_config_parse(const char *text, size_t bytes, const char *
     }
     json_source source = {.name = name, .root = root};
     rung_model_config parsed = {0};
-    static const config_check checks[] = {check_model_type, check_variants};
-    static const config_parser parsers[] = {parse_shape, parse_activation, parse_layer_norm_eps, parse_num_labels,
-                                            parse_task};
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0] && status == RUNG_OK; i++) {
-        status = checks[i](&source, error);
+    static const config_parser parsers[] = {parse_shape,          parse_positions,  parse_activation,
+                                            parse_layer_norm_eps, parse_num_labels, parse_task};
+    status = find_family(&source, error);
+    if (status == RUNG_OK) {
+        status = check_variants(&source, error);
     }
     for (size_t i = 0; i < sizeof parsers / sizeof parsers[0] && status == RUNG_OK; i++) {
         status = parsers[i](&source, &parsed, error);

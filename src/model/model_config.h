@@ -8,7 +8,7 @@
 /* Reads config.json's text; `name` (a file) is used in messages. *labels gets config->num_labels names in order of id,
  * released with rung_labels_free, and stays as it is for a plain encoder (num_labels 0). RUNG_FORMAT (not JSON, a missing field or one of the wrong type), RUNG_UNSUPPORTED
  * (another family, activation,
- * ..., by name), RUNG_LIMIT, RUNG_MISMATCH, RUNG_NO_MEMORY. max_tokens is set to max_position_embeddings. */
+ * ..., by name), RUNG_LIMIT, RUNG_MISMATCH, RUNG_NO_MEMORY. max_tokens is set to the positions that the family gives to tokens. */
 rung_status rung_model_config_parse(const char *text, size_t bytes, const char *name, rung_model_config *config,
                                     char ***labels, rung_error *error) RUNG_WARN_UNUSED;
 void rung_labels_free(char **labels, size_t count);

@@ -10,7 +10,9 @@
 #define RUNG_TENSOR_NAME_BYTES 192
 
 #define RUNG_PACKED_FORMAT "rung-packed"
-#define RUNG_PACKED_VERSION "1"
+#define RUNG_PACKED_VERSION "2"
+/* Read as well: its WordPiece vocabulary stands in the tokenizer's JSON text. */
+#define RUNG_PACKED_OLD_VERSION "1"
 
 /* Position embedding and pooler of a packed file. */
 #define RUNG_PACKED_TABLE_BITS 8u
@@ -28,13 +30,6 @@ static inline size_t rung_embedding_row_bytes(size_t hidden_size, unsigned bits)
     return (hidden_size * bits + 7) / 8;
 }
 
-/* A JSON text and what messages call it. */
-typedef struct rung_named_text {
-    const char *name;
-    const char *text; /* NULL: there is none */
-    size_t bytes;
-} rung_named_text;
-
 /* `count` zeroed elements, 64-byte aligned, that live as long as the model. NULL with error filled. */
 void *rung_model_alloc(rung_model *model, size_t count, size_t size, const char *what,
                        rung_error *error) RUNG_WARN_UNUSED;
@@ -47,7 +42,11 @@ rung_status rung_model_describe(rung_model *model, const rung_named_text *config
 void rung_model_settle_labels(rung_model *model, bool has_classifier);
 
 /* Parses the tokenizer and checks that its ids and type ids fit the embedding that the configuration states. */
-rung_status rung_model_set_tokenizer(rung_model *model, const rung_named_text *tokenizer,
+rung_status rung_model_set_tokenizer(rung_model *model, const rung_tokenizer_files *files,
+                                     rung_error *error) RUNG_WARN_UNUSED;
+
+/* A finite float tensor's values as floats that the model owns. */
+rung_status rung_model_tensor_floats(rung_model *model, const rung_tensor *tensor, const float **out,
                                      rung_error *error) RUNG_WARN_UNUSED;
 
 /* The float tensor `name` of that shape as finite floats that the model owns. */
@@ -58,13 +57,9 @@ rung_status rung_model_floats(rung_model *model, const rung_safetensors *file, c
 rung_status rung_model_exit(rung_model *model, const rung_safetensors *file, size_t layer, const char *weight,
                             const char *bias, rung_error *error) RUNG_WARN_UNUSED;
 
-/* The fp32 pooler from `rows` [hidden, hidden], which stay the caller's, and the tensor `bias` [hidden]. */
-rung_status rung_model_pooler(rung_model *model, const rung_safetensors *file, const float *rows, const char *bias,
+/* The fp32 pooler from `rows` [hidden, hidden], which stay the caller's, and a finite float tensor [hidden]. */
+rung_status rung_model_pooler(rung_model *model, const float *rows, const rung_tensor *bias,
                               rung_error *error) RUNG_WARN_UNUSED;
-
-/* The same from the float tensor `weight` [hidden, hidden]. */
-rung_status rung_model_float_pooler(rung_model *model, const rung_safetensors *file, const char *weight,
-                                    const char *bias, rung_error *error) RUNG_WARN_UNUSED;
 
 /* Fill a model whose path and precision are set. On failure the caller closes it. load_packed takes its bytes from
  * model->file. */

@@ -24,6 +24,9 @@ void *rung_model_alloc(rung_model *model, size_t count, size_t size, const char 
 /* The encoder indexes the type embedding with what the template assigns: a pair shows all of it. */
 static rung_status check_type_ids(const rung_model *model, const char *name, rung_error *error)
 {
+    if (model->config.ignores_type_ids) {
+        return RUNG_OK;
+    }
     rung_encoding encoding = {0};
     rung_text text = {.data = "a", .bytes = 1};
     rung_status status = rung_tokenize(model->tokenizer, text, &text, 64, &encoding, error);
@@ -41,10 +44,10 @@ static rung_status check_type_ids(const rung_model *model, const char *name, run
 /* Embeddings are often padded to a round number of rows; a vocabulary that is much smaller is another model's. */
 #define MAX_SPARE_ROWS 1024
 
-rung_status rung_model_set_tokenizer(rung_model *model, const rung_named_text *tokenizer, rung_error *error)
+rung_status rung_model_set_tokenizer(rung_model *model, const rung_tokenizer_files *files, rung_error *error)
 {
-    rung_status status =
-        rung_tokenizer_parse(tokenizer->text, tokenizer->bytes, tokenizer->name, &model->tokenizer, error);
+    const rung_named_text *tokenizer = rung_tokenizer_main_file(files);
+    rung_status status = rung_tokenizer_make(files, &model->tokenizer, error);
     if (status != RUNG_OK) {
         return status;
     }
@@ -90,6 +93,17 @@ rung_status rung_model_describe(rung_model *model, const rung_named_text *config
     return RUNG_OK;
 }
 
+rung_status rung_model_tensor_floats(rung_model *model, const rung_tensor *tensor, const float **out, rung_error *error)
+{
+    size_t count = tensor->bytes / rung_dtype_bytes(tensor->dtype);
+    float *values = rung_model_alloc(model, count, sizeof *values, tensor->name, error);
+    if (values == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    *out = values;
+    return rung_tensor_to_f32(tensor, values, error);
+}
+
 rung_status rung_model_floats(rung_model *model, const rung_safetensors *file, const char *name, size_t rank,
                               const size_t *shape, const float **out, rung_error *error)
 {
@@ -98,16 +112,7 @@ rung_status rung_model_floats(rung_model *model, const rung_safetensors *file, c
     if (status == RUNG_OK) {
         status = rung_tensor_require_finite(file, tensor, error);
     }
-    if (status != RUNG_OK) {
-        return status;
-    }
-    float *values =
-        rung_model_alloc(model, tensor->bytes / rung_dtype_bytes(tensor->dtype), sizeof *values, name, error);
-    if (values == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    *out = values;
-    return rung_tensor_to_f32(tensor, values, error);
+    return status == RUNG_OK ? rung_model_tensor_floats(model, tensor, out, error) : status;
 }
 
 rung_status rung_model_exit(rung_model *model, const rung_safetensors *file, size_t layer, const char *weight,
@@ -125,55 +130,21 @@ rung_status rung_model_exit(rung_model *model, const rung_safetensors *file, siz
     return status;
 }
 
-rung_status rung_model_pooler(rung_model *model, const rung_safetensors *file, const float *rows, const char *bias,
-                              rung_error *error)
+rung_status rung_model_pooler(rung_model *model, const float *rows, const rung_tensor *bias, rung_error *error)
 {
     size_t hidden = model->config.hidden_size;
     size_t padded = (hidden + RUNG_PANEL - 1) / RUNG_PANEL * RUNG_PANEL;
-    const rung_tensor *tensor = NULL;
-    rung_status status = rung_safetensors_require(file, bias, -1, 1, &hidden, &tensor, error);
-    if (status == RUNG_OK) {
-        status = rung_tensor_require_finite(file, tensor, error);
-    }
-    if (status != RUNG_OK) {
-        return status;
-    }
     float *panels =
         rung_model_alloc(model, rung_linear_f32_panel_floats(hidden, hidden), sizeof *panels, "pooler", error);
-    float *padded_bias = rung_model_alloc(model, padded, sizeof *padded_bias, bias, error);
+    float *padded_bias = rung_model_alloc(model, padded, sizeof *padded_bias, bias->name, error);
     if (panels == NULL || padded_bias == NULL) {
         return RUNG_NO_MEMORY;
     }
     rung_pack_f32(rows, hidden, hidden, panels);
-    status = rung_tensor_to_f32(tensor, padded_bias, error);
+    rung_status status = rung_tensor_to_f32(bias, padded_bias, error);
     if (status == RUNG_OK) {
         model->pooler =
             (rung_linear_f32){.in_features = hidden, .out_features = hidden, .panels = panels, .bias = padded_bias};
     }
-    return status;
-}
-
-rung_status rung_model_float_pooler(rung_model *model, const rung_safetensors *file, const char *weight,
-                                    const char *bias, rung_error *error)
-{
-    size_t hidden = model->config.hidden_size;
-    size_t shape[2] = {hidden, hidden};
-    const rung_tensor *tensor = NULL;
-    rung_status status = rung_safetensors_require(file, weight, -1, 2, shape, &tensor, error);
-    if (status == RUNG_OK) {
-        status = rung_tensor_require_finite(file, tensor, error);
-    }
-    if (status != RUNG_OK) {
-        return status;
-    }
-    float *rows = rung_alloc_aligned(hidden * hidden, sizeof *rows, weight, error);
-    if (rows == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    status = rung_tensor_to_f32(tensor, rows, error);
-    if (status == RUNG_OK) {
-        status = rung_model_pooler(model, file, rows, bias, error);
-    }
-    free(rows);
     return status;
 }

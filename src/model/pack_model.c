@@ -1,5 +1,5 @@
 /* pack_model.c: `rung quantize`: loads a Hugging Face directory in int8 and writes what load_packed.c maps: int8 panels
- * as the kernels read them, the word embedding in few bits, config and tokenizer as text in the metadata. Called by
+ * as the kernels read them, the word embedding in few bits, config and tokenizer as texts in the metadata. Called by
  * src/cli and the tests. The same directory gives the same bytes. */
 #include "base/checked.h"
 #include "base/memory.h"
@@ -7,6 +7,8 @@
 #include "model/model_config.h"
 #include "model/model_load.h"
 #include "model/quantize.h"
+#include "model/tokenizer_texts.h"
+#include "model/weight_files.h"
 
 #include <assert.h>
 #include <math.h>
@@ -14,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_METADATA 10
+#define MAX_METADATA 16
 
 /* The tensors of the file in their order, with the memory that holds their names and converted data. */
 typedef struct tensor_list {
@@ -196,7 +198,9 @@ static rung_status add_embeddings(tensor_list *list, const rung_quantize_options
         }
     }
     size_t shape[2] = {config->type_vocab_size, config->hidden_size};
-    add(list, "embeddings", "type", RUNG_F32, 2, shape, model->type_embedding);
+    if (model->type_embedding != NULL) {
+        add(list, "embeddings", "type", RUNG_F32, 2, shape, model->type_embedding);
+    }
     add(list, "embeddings.norm", "gamma", RUNG_F32, 1, &shape[1], model->embedding_norm_gamma);
     add(list, "embeddings.norm", "beta", RUNG_F32, 1, &shape[1], model->embedding_norm_beta);
     return RUNG_OK;
@@ -250,25 +254,6 @@ static rung_status add_all(tensor_list *list, const rung_quantize_options *optio
     return status;
 }
 
-/* directory/name without white space. `dropped` as for rung_json_minify. */
-static rung_status read_minified(const char *directory, const char *name, bool sorted, const char *const *dropped,
-                                 char **minified, rung_error *error)
-{
-    char *path = rung_path_join(directory, name, error);
-    if (path == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    char *text = NULL;
-    size_t bytes = 0;
-    rung_status status = rung_read_file(path, RUNG_TOKENIZER_MAX_BYTES, &text, &bytes, error);
-    if (status == RUNG_OK) {
-        status = rung_json_minify(text, bytes, path, sorted, dropped, minified, error);
-    }
-    free(text);
-    free(path);
-    return status;
-}
-
 /* The directory's own name, also for "." and "models/". Release with free(). */
 static char *base_name(const char *directory, rung_error *error)
 {
@@ -281,49 +266,148 @@ static char *base_name(const char *directory, rung_error *error)
     return copy;
 }
 
-static rung_status write_list(const tensor_list *list, const char *directory, const rung_quantize_options *options,
-                              const char *out_path, rung_error *error)
+/* The file's metadata; values belong to the list. */
+typedef struct metadata_list {
+    rung_metadata_entry entries[MAX_METADATA];
+    size_t count;
+} metadata_list;
+
+/* Takes value over. */
+static void add_entry(metadata_list *list, const char *key, char *value)
+{
+    assert(list->count < MAX_METADATA);
+    list->entries[list->count++] = (rung_metadata_entry){key, value};
+}
+
+static rung_status add_copy(metadata_list *list, const char *key, const char *value, size_t bytes, rung_error *error)
+{
+    char *copy = rung_copy_text(value, bytes, key, error);
+    if (copy == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    add_entry(list, key, copy);
+    return RUNG_OK;
+}
+
+static rung_status add_number(metadata_list *list, const char *key, size_t value, rung_error *error)
+{
+    char text[32];
+    int bytes = snprintf(text, sizeof text, "%zu", value);
+    return add_copy(list, key, text, (size_t)bytes, error);
+}
+
+static rung_status add_options(metadata_list *list, const rung_quantize_options *options, rung_error *error)
+{
+    rung_status status = add_number(list, "embedding_bits", options->bits, error);
+    if (status == RUNG_OK && options->frequent_rows > 0) {
+        status = add_number(list, "frequent_rows", options->frequent_rows, error);
+        if (status == RUNG_OK) {
+            status = add_number(list, "frequent_bits", options->frequent_bits, error);
+        }
+    }
+    return status;
+}
+
+static rung_status add_config(metadata_list *list, const char *directory, rung_error *error)
 {
     /* They say where a model was saved and would give equal models different hashes. */
     static const char *const dropped[] = {"_name_or_path", "transformers_version", NULL};
-    char bits_text[16];
-    char frequent_bits_text[16];
-    char frequent_rows_text[32];
-    char length_text[64];
+    rung_named_text config = {0};
+    char *minified = NULL;
+    rung_status status = rung_named_text_read(directory, "config.json", RUNG_CONFIG_MAX_BYTES, &config, error);
+    if (status == RUNG_OK) {
+        status = rung_json_minify(config.text, config.bytes, config.name, true, dropped, &minified, error);
+    }
+    if (status == RUNG_OK) {
+        add_entry(list, "config", minified);
+    }
+    free((char *)(uintptr_t)config.name);
+    free((char *)(uintptr_t)config.text);
+    return status;
+}
+
+/* All that counts of tokenizer_config.json: its length limit and, where no tokenizer.json says it, how text is read. */
+static rung_status add_tokenizer_config(metadata_list *list, const rung_model *model, const rung_tokenizer_files *files,
+                                        rung_error *error)
+{
+    char *text = NULL;
+    rung_status status = rung_tokenizer_config_keep(&files->tokenizer_config, model->config.max_tokens,
+                                                    files->tokenizer_json.text == NULL, &text, error);
+    if (status == RUNG_OK) {
+        add_entry(list, "tokenizer_config", text);
+    }
+    return status;
+}
+
+static rung_status add_tokenizer_json(metadata_list *list, const rung_named_text *json, rung_error *error)
+{
+    char *rest = NULL;
+    char *lines = NULL;
+    rung_status status = rung_tokenizer_split_vocabulary(json, &rest, &lines, error);
+    if (status == RUNG_OK) {
+        add_entry(list, "tokenizer", rest);
+    }
+    if (status == RUNG_OK && lines != NULL) {
+        add_entry(list, "vocabulary", lines);
+    }
+    return status;
+}
+
+static rung_status add_tokenizer(metadata_list *list, const rung_model *model, const char *directory, rung_error *error)
+{
+    rung_tokenizer_files files = {0};
+    const rung_tokenizer_slot *slot;
+    rung_status status = rung_tokenizer_texts_read(directory, &files, error);
+    if (status == RUNG_OK) {
+        status = add_tokenizer_config(list, model, &files, error);
+    }
+    for (size_t i = 0; status == RUNG_OK && (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
+        const rung_named_text *text = rung_tokenizer_slot_text(&files, slot);
+        if (text == &files.tokenizer_json && text->text != NULL) {
+            status = add_tokenizer_json(list, text, error);
+        } else if (text->text != NULL) {
+            status = add_copy(list, slot->key, text->text, text->bytes, error);
+        }
+    }
+    rung_tokenizer_texts_free(&files);
+    return status;
+}
+
+static rung_status add_metadata(metadata_list *metadata, const tensor_list *list, const char *directory,
+                                const rung_quantize_options *options, rung_error *error)
+{
     char hex[RUNG_SHA256_HEX_BYTES];
-    char *config = NULL;
-    char *tokenizer = NULL;
-    char *source = base_name(directory, error);
-    rung_status status = source != NULL ? RUNG_OK : RUNG_NO_MEMORY;
-    if (status == RUNG_OK) {
-        status = read_minified(directory, "config.json", true, dropped, &config, error);
+    rung_safetensors_data_sha256(list->tensors, list->count, hex);
+    const struct {
+        const char *key, *value;
+    } texts[] = {{"format", RUNG_PACKED_FORMAT}, {"version", RUNG_PACKED_VERSION}, {"sha256", hex}};
+    rung_status status = RUNG_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && status == RUNG_OK; i++) {
+        status = add_copy(metadata, texts[i].key, texts[i].value, strlen(texts[i].value), error);
     }
-    if (status == RUNG_OK) {
-        status = read_minified(directory, "tokenizer.json", false, NULL, &tokenizer, error);
+    char *source = status == RUNG_OK ? base_name(directory, error) : NULL;
+    if (source == NULL) {
+        return RUNG_NO_MEMORY;
     }
+    add_entry(metadata, "source", source);
+    status = add_options(metadata, options, error);
     if (status == RUNG_OK) {
-        rung_safetensors_data_sha256(list->tensors, list->count, hex);
-        snprintf(bits_text, sizeof bits_text, "%u", options->bits);
-        snprintf(frequent_bits_text, sizeof frequent_bits_text, "%u", options->frequent_bits);
-        snprintf(frequent_rows_text, sizeof frequent_rows_text, "%zu", options->frequent_rows);
-        /* All that counts of tokenizer_config.json. */
-        snprintf(length_text, sizeof length_text, "{\"model_max_length\":%zu}", list->model->config.max_tokens);
-        rung_metadata_entry metadata[MAX_METADATA] = {{"format", RUNG_PACKED_FORMAT},
-                                                      {"version", RUNG_PACKED_VERSION},
-                                                      {"source", source},
-                                                      {"embedding_bits", bits_text},
-                                                      {"sha256", hex},
-                                                      {"config", config},
-                                                      {"tokenizer_config", length_text},
-                                                      {"tokenizer", tokenizer},
-                                                      {"frequent_rows", frequent_rows_text},
-                                                      {"frequent_bits", frequent_bits_text}};
-        size_t count = options->frequent_rows > 0 ? MAX_METADATA : MAX_METADATA - 2;
-        status = rung_safetensors_write(out_path, list->tensors, list->count, metadata, count, error);
+        status = add_config(metadata, directory, error);
     }
-    free(source);
-    free(config);
-    free(tokenizer);
+    return status == RUNG_OK ? add_tokenizer(metadata, list->model, directory, error) : status;
+}
+
+static rung_status write_list(const tensor_list *list, const char *directory, const rung_quantize_options *options,
+                              const char *out_path, rung_error *error)
+{
+    metadata_list metadata = {.count = 0};
+    rung_status status = add_metadata(&metadata, list, directory, options, error);
+    if (status == RUNG_OK) {
+        status = rung_safetensors_write(out_path, list->tensors, list->count, metadata.entries, metadata.count, error);
+    }
+    for (size_t i = 0; i < metadata.count; i++) {
+        free((char *)(uintptr_t)metadata.entries[i].value);
+    }
     return status;
 }
 
@@ -343,24 +427,37 @@ static rung_status check_widths(const rung_quantize_options *options, rung_error
     return RUNG_OK;
 }
 
-/* The packed file may lie in the directory, but not replace what it is made from. */
-static rung_status check_output(const char *directory, const char *out_path, rung_error *error)
+static rung_status check_source(const char *directory, const char *name, const char *out_path, rung_error *error)
 {
-    static const char *const sources[] = {"model.safetensors", "exits.safetensors", "config.json", "tokenizer.json",
-                                          "tokenizer_config.json"};
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        char *source = rung_path_join(directory, sources[i], error);
-        if (source == NULL) {
-            return RUNG_NO_MEMORY;
-        }
-        bool same = rung_path_same_file(source, out_path);
-        free(source);
-        if (same) {
-            return rung_fail(error, RUNG_INVALID, "%s: is what the packed file is made from; write to another name",
-                             out_path);
-        }
+    char *source = rung_path_join(directory, name, error);
+    if (source == NULL) {
+        return RUNG_NO_MEMORY;
     }
-    return RUNG_OK;
+    bool same = rung_path_same_file(source, out_path);
+    free(source);
+    return same ? rung_fail(error, RUNG_INVALID, "%s: is what the packed file is made from; write to another name",
+                            out_path)
+                : RUNG_OK;
+}
+
+/* The packed file may lie in the directory, but not replace what it is made from. */
+static rung_status check_output(const rung_model *model, const char *directory, const char *out_path, rung_error *error)
+{
+    static const char *const sources[] = {"exits.safetensors", "config.json", "tokenizer_config.json"};
+    rung_status status = RUNG_OK;
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0] && status == RUNG_OK; i++) {
+        status = check_source(directory, sources[i], out_path, error);
+    }
+    const rung_tokenizer_slot *slot;
+    for (size_t i = 0; status == RUNG_OK && (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
+        status = check_source(directory, slot->file, out_path, error);
+    }
+    const char *name;
+    rung_mapping contents;
+    for (size_t i = 0; status == RUNG_OK && rung_weight_files_part(model->weights, i, &name, &contents); i++) {
+        status = check_source(directory, name, out_path, error);
+    }
+    return status;
 }
 
 rung_status rung_model_quantize(const char *directory, const rung_quantize_options *options, const char *out_path,
@@ -376,13 +473,12 @@ rung_status rung_model_quantize(const char *directory, const rung_quantize_optio
         return rung_fail(error, RUNG_INVALID, "%s: is not a directory: quantize reads a Hugging Face directory",
                          directory);
     }
-    status = check_output(directory, out_path, error);
-    if (status != RUNG_OK) {
-        return status;
-    }
     rung_model *model = NULL;
     tensor_list list = {0};
     status = rung_model_open(directory, RUNG_PRECISION_INT8, &model, error);
+    if (status == RUNG_OK) {
+        status = check_output(model, directory, out_path, error);
+    }
     if (status == RUNG_OK && options->frequent_rows >= model->config.vocab_size) {
         status = rung_fail(error, RUNG_INVALID, "frequent rows %zu: must be less than the %zu rows of %s",
                            options->frequent_rows, model->config.vocab_size, directory);

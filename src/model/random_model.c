@@ -142,6 +142,7 @@ rung_status rung_model_random(const rung_model_config *shape, rung_precision pre
     made->config = *shape;
     made->config.head_size = shape->hidden_size / shape->num_heads;
     made->config.max_positions = shape->max_tokens;
+    made->config.padding_id = -1;
     made->config.type_vocab_size = 2;
     made->config.vocab_size = shape->vocab_size > 0 ? shape->vocab_size : RANDOM_VOCAB;
     made->config.layer_norm_eps = 1e-12f;

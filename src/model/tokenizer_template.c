@@ -1,14 +1,19 @@
-/* tokenizer_template.c: see tokenizer_template.h. BertProcessing is the older spelling of BERT's fixed template. */
+/* tokenizer_template.c: see tokenizer_template.h. BertProcessing is the older spelling of BERT's fixed template,
+ * RobertaProcessing that of RoBERTa; ByteLevel trims spans and adds nothing. */
 #include "model/tokenizer_template.h"
 
 #include "base/memory.h"
 #include "model/json_field.h"
+#include "model/tokenizer_build.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_SPECIAL_TOKENS 64
 #define PATH_BYTES 64
+
+static const char SUPPORTED[] = "rung supports TemplateProcessing, BertProcessing, RobertaProcessing and a Sequence of "
+                                "ByteLevel and one of these";
 
 typedef struct template_reader {
     const rung_tokenizer *tokenizer;
@@ -35,7 +40,7 @@ static rung_status append_piece(rung_template *template, rung_template_piece pie
 static rung_status append_special(const rung_tokenizer *tokenizer, rung_template *template, int64_t id, uint8_t type_id,
                                   const char *name, rung_error *error)
 {
-    if (rung_wordpiece_text(&tokenizer->model, id) == NULL) {
+    if (rung_vocabulary_text(&tokenizer->vocabulary, id) == NULL) {
         return rung_fail(error, RUNG_FORMAT, "%s: post_processor adds id %lld, which no token has", name,
                          (long long)id);
     }
@@ -156,8 +161,8 @@ static rung_status read_template_processing(rung_tokenizer *tokenizer, const jso
     return status;
 }
 
-static rung_status read_bert_special(const json_t *processor, const char *key, const char *name, int64_t *id,
-                                     rung_error *error)
+static rung_status read_cls_or_sep(const json_t *processor, const char *key, const char *name, int64_t *id,
+                                   rung_error *error)
 {
     const json_t *entry;
     rung_status status = rung_json_field(processor, "post_processor", key, JSON_ARRAY, name, &entry, error);
@@ -172,51 +177,125 @@ static rung_status read_bert_special(const json_t *processor, const char *key, c
     return RUNG_OK;
 }
 
-static rung_status read_bert_processing(rung_tokenizer *tokenizer, const json_t *processor, const char *name,
-                                        rung_error *error)
+/* One template of BERT ([CLS] A [SEP] B [SEP], B of type 1) or RoBERTa (<s> A </s></s> B </s>, all of type 0). */
+static rung_status fill_fixed(const rung_tokenizer *tokenizer, rung_template *template, size_t sequences, bool roberta,
+                              const int64_t cls_sep[2], const char *name, rung_error *error)
 {
-    int64_t cls, sep;
-    rung_status status = read_bert_special(processor, "cls", name, &cls, error);
-    if (status == RUNG_OK) {
-        status = read_bert_special(processor, "sep", name, &sep, error);
-    }
-    for (size_t sequences = 1; sequences <= 2; sequences++) {
-        rung_template *template = sequences == 1 ? &tokenizer->single : &tokenizer->pair;
-        if (status == RUNG_OK) {
-            status = append_special(tokenizer, template, cls, 0, name, error);
+    rung_status status = append_special(tokenizer, template, cls_sep[0], 0, name, error);
+    for (uint8_t sequence = 0; sequence < sequences && status == RUNG_OK; sequence++) {
+        uint8_t type_id = roberta ? 0 : sequence;
+        if (roberta && sequence > 0) {
+            status = append_special(tokenizer, template, cls_sep[1], type_id, name, error);
         }
-        for (uint8_t sequence = 0; sequence < sequences && status == RUNG_OK; sequence++) {
-            status = append_piece(template, (rung_template_piece){-1, sequence, sequence}, error);
-            if (status == RUNG_OK) {
-                status = append_special(tokenizer, template, sep, sequence, name, error);
-            }
+        if (status == RUNG_OK) {
+            status = append_piece(template, (rung_template_piece){-1, sequence, type_id}, error);
+        }
+        if (status == RUNG_OK) {
+            status = append_special(tokenizer, template, cls_sep[1], type_id, name, error);
         }
     }
     return status;
 }
 
+rung_status rung_fill_fixed_templates(rung_tokenizer *tokenizer, bool roberta, const int64_t cls_sep[2],
+                                      const char *name, rung_error *error)
+{
+    rung_status status = fill_fixed(tokenizer, &tokenizer->single, 1, roberta, cls_sep, name, error);
+    return status == RUNG_OK ? fill_fixed(tokenizer, &tokenizer->pair, 2, roberta, cls_sep, name, error) : status;
+}
+
+static rung_status read_fixed(rung_tokenizer *tokenizer, const json_t *processor, bool roberta, const char *name,
+                              rung_error *error)
+{
+    int64_t cls_sep[2];
+    rung_status status = read_cls_or_sep(processor, "cls", name, &cls_sep[0], error);
+    if (status == RUNG_OK) {
+        status = read_cls_or_sep(processor, "sep", name, &cls_sep[1], error);
+    }
+    return status == RUNG_OK ? rung_fill_fixed_templates(tokenizer, roberta, cls_sep, name, error) : status;
+}
+
+static rung_status read_trimming(rung_tokenizer *tokenizer, const json_t *processor, const char *name,
+                                 rung_error *error)
+{
+    rung_byte_level_model *model = &tokenizer->byte_level;
+    rung_status status = rung_tokenizer_read_bool(processor, "post_processor", "add_prefix_space", name,
+                                                  &model->trim_keeps_first, error);
+    if (status == RUNG_OK) {
+        status =
+            rung_tokenizer_read_bool(processor, "post_processor", "trim_offsets", name, &model->trim_offsets, error);
+    }
+    return status;
+}
+
+static rung_status read_processor(rung_tokenizer *tokenizer, const json_t *processor, const char *name,
+                                  rung_error *error);
+
+/* ByteLevel, which trims, and then the template. */
+static rung_status read_processors(rung_tokenizer *tokenizer, const json_t *sequence, const char *name,
+                                   rung_error *error)
+{
+    const json_t *list, *type;
+    rung_status status = rung_json_field(sequence, "post_processor", "processors", JSON_ARRAY, name, &list, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    const json_t *first = json_array_get(list, 0);
+    const json_t *second = json_array_get(list, 1);
+    if (json_array_size(list) != 2 || !json_is_object(first) || !json_is_object(second)) {
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "%s: post_processor \"Sequence\" must hold ByteLevel and one other processor", name);
+    }
+    status = rung_json_field(first, "post_processor.processors[0]", "type", JSON_STRING, name, &type, error);
+    if (status == RUNG_OK && strcmp(json_string_value(type), "ByteLevel") != 0) {
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "%s: post_processor \"Sequence\" must hold ByteLevel and one other processor", name);
+    }
+    if (status == RUNG_OK) {
+        status = rung_json_field(second, "post_processor.processors[1]", "type", JSON_STRING, name, &type, error);
+    }
+    if (status == RUNG_OK && strcmp(json_string_value(type), "Sequence") == 0) {
+        return rung_fail(error, RUNG_UNSUPPORTED, "%s: post_processor \"Sequence\" may not hold another one", name);
+    }
+    if (status == RUNG_OK) {
+        status = read_trimming(tokenizer, first, name, error);
+    }
+    return status == RUNG_OK ? read_processor(tokenizer, second, name, error) : status;
+}
+
+static rung_status read_processor(rung_tokenizer *tokenizer, const json_t *processor, const char *name,
+                                  rung_error *error)
+{
+    const json_t *type;
+    rung_status status = rung_json_field(processor, "post_processor", "type", JSON_STRING, name, &type, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    const char *kind = json_string_value(type);
+    if (strcmp(kind, "TemplateProcessing") == 0) {
+        return read_template_processing(tokenizer, processor, name, error);
+    }
+    if (strcmp(kind, "BertProcessing") == 0) {
+        return read_fixed(tokenizer, processor, false, name, error);
+    }
+    if (strcmp(kind, "RobertaProcessing") == 0) {
+        status = read_trimming(tokenizer, processor, name, error);
+        return status == RUNG_OK ? read_fixed(tokenizer, processor, true, name, error) : status;
+    }
+    if (strcmp(kind, "Sequence") == 0) {
+        return read_processors(tokenizer, processor, name, error);
+    }
+    char quoted[RUNG_JSON_QUOTE_BYTES];
+    return rung_fail(error, RUNG_UNSUPPORTED, "%s: post_processor \"%s\" is not supported yet; %s", name,
+                     rung_json_quote(kind, json_string_length(type), quoted), SUPPORTED);
+}
+
 rung_status rung_read_post_processor(rung_tokenizer *tokenizer, const json_t *root, const char *name, rung_error *error)
 {
-    static const char SUPPORTED[] = "rung supports TemplateProcessing and BertProcessing";
     const json_t *processor = json_object_get(root, "post_processor");
     if (processor != NULL && json_is_null(processor)) {
         return rung_fail(error, RUNG_UNSUPPORTED, "%s: post_processor is null; %s", name, SUPPORTED);
     }
-    const json_t *type;
     rung_status status = rung_json_field(root, "", "post_processor", JSON_OBJECT, name, &processor, error);
-    if (status == RUNG_OK) {
-        status = rung_json_field(processor, "post_processor", "type", JSON_STRING, name, &type, error);
-    }
-    if (status != RUNG_OK) {
-        return status;
-    }
-    if (strcmp(json_string_value(type), "TemplateProcessing") == 0) {
-        return read_template_processing(tokenizer, processor, name, error);
-    }
-    if (strcmp(json_string_value(type), "BertProcessing") == 0) {
-        return read_bert_processing(tokenizer, processor, name, error);
-    }
-    char quoted[RUNG_JSON_QUOTE_BYTES];
-    return rung_fail(error, RUNG_UNSUPPORTED, "%s: post_processor \"%s\" is not supported yet; %s", name,
-                     rung_json_quote(json_string_value(type), json_string_length(type), quoted), SUPPORTED);
+    return status == RUNG_OK ? read_processor(tokenizer, processor, name, error) : status;
 }

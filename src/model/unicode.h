@@ -1,5 +1,5 @@
 /* unicode.h: what the reference tokenizer (Hugging Face tokenizers) thinks of a code point: control, white space,
- * punctuation, CJK, mark, word character; canonical decomposition, combining class and lower case. Its tables come from
+ * punctuation, CJK, mark, word character, letter, number; canonical decomposition, combining class and lower case. Its tables come from
  * several Unicode versions, so no Unicode library may stand in. Called by the normaliser and the tokenizer; knows
  * nothing of either. Pure functions of their argument, safe from any thread. */
 #ifndef RUNG_MODEL_UNICODE_H
@@ -17,6 +17,12 @@
 #define RUNG_UNICODE_WORD 32       /* \w of the reference's regular expressions */
 #define RUNG_UNICODE_HAS_NFD 64    /* its canonical decomposition differs from it */
 #define RUNG_UNICODE_HAS_LOWER 128 /* its lower case differs from it */
+
+/* Of rung_unicode_record.classes. */
+#define RUNG_UNICODE_LETTER 1      /* \p{L} of the regular expression that splits byte-level BPE's text */
+#define RUNG_UNICODE_NUMBER 2      /* its \p{N}; its \s is RUNG_UNICODE_SPACE */
+#define RUNG_UNICODE_TWEET_WORD 4  /* \w of the one that splits tweets */
+#define RUNG_UNICODE_TWEET_DIGIT 8 /* its \d */
 
 #define RUNG_UNICODE_MAX_NFD 4
 #define RUNG_UNICODE_MAX_LOWER 3

@@ -7,6 +7,7 @@
 typedef struct rung_unicode_record {
     uint8_t flags;           /* RUNG_UNICODE_* */
     uint8_t combining_class; /* 0: a starter */
+    uint8_t classes;         /* RUNG_UNICODE_LETTER and the others of regular expressions */
 } rung_unicode_record;
 
 #define RUNG_UNICODE_PROPERTY_SHIFT 7

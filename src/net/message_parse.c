@@ -56,9 +56,10 @@ static rung_status make_results(const rung_message_reader *reader, rung_level_re
 }
 
 /* As floats, as in one process: the answers are the same bits. */
-static rung_status read_probabilities(const rung_json_object *object, uint32_t num_classes, double *out,
+static rung_status read_probabilities(const rung_json_object *object, const rung_message_reader *reader, double *out,
                                       rung_error *error)
 {
+    uint32_t num_classes = reader->num_classes;
     const json_t *list;
     rung_status status = rung_json_get(object, "probabilities", JSON_ARRAY, &list, error);
     if (status != RUNG_OK) {
@@ -82,15 +83,15 @@ static rung_status read_probabilities(const rung_json_object *object, uint32_t n
         out[c] = (float)p;
         sum += p;
     }
-    if (!(fabs(sum - 1) <= SUM_TOLERANCE)) {
+    if (!reader->multi_label && !(fabs(sum - 1) <= SUM_TOLERANCE)) {
         return rung_fail(error, RUNG_INVALID, "%sprobabilities add up to %g; it must be 1", object->path, sum);
     }
     return RUNG_OK;
 }
 
 /* What a level found: exit_layer, layers, confidence and probabilities. */
-static rung_status read_result(const rung_json_object *object, uint32_t num_classes, rung_level_result *result,
-                               rung_error *error)
+static rung_status read_result(const rung_json_object *object, const rung_message_reader *reader,
+                               rung_level_result *result, rung_error *error)
 {
     uint64_t layers = 0;
     uint64_t exit_layer = 0;
@@ -103,7 +104,7 @@ static rung_status read_result(const rung_json_object *object, uint32_t num_clas
         status = rung_json_number(object, "confidence", 0, 1, &confidence, error);
     }
     if (status == RUNG_OK) {
-        status = read_probabilities(object, num_classes, result->probabilities, error);
+        status = read_probabilities(object, reader, result->probabilities, error);
     }
     if (status == RUNG_OK) {
         result->visited = true;
@@ -146,7 +147,7 @@ static rung_status read_prior(const rung_json_object *root, const rung_message_r
             status = read_level(&element, &level, reader->level - 1, error);
         }
         if (status == RUNG_OK) {
-            status = read_result(&element, reader->num_classes, &message->results[level - 1], error);
+            status = read_result(&element, reader, &message->results[level - 1], error);
             level++;
         }
     }
@@ -421,7 +422,7 @@ static rung_status read_did(const rung_json_object *object, const rung_message_r
     did->level = *level;
     status = read_layers(object, did, error);
     if (status == RUNG_OK && found) {
-        status = read_result(object, reader->num_classes, result, error);
+        status = read_result(object, reader, result, error);
     }
     return status == RUNG_OK ? read_counters(object, did, error) : status;
 }

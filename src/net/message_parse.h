@@ -11,6 +11,7 @@ typedef struct rung_message_reader {
     uint32_t level; /* the reader's own, 1-based */
     uint32_t num_levels;
     uint32_t num_classes;
+    bool multi_label;  /* probabilities need not add up to 1 */
     size_t max_tokens; /* that the reader's model takes */
 } rung_message_reader;
 

@@ -30,6 +30,21 @@ static void append_level(rung_buffer *out, const rung_level_answer *level, size_
                        level->bytes_down, level->compute_ms, level->queue_ms, level->link_ms);
 }
 
+/* All that hold, where there can be several. */
+static void append_labels(rung_buffer *out, const rung_cascade *cascade, const rung_answer *answer)
+{
+    const char *separator = "";
+    rung_buffer_text(out, ",\"labels\":[");
+    for (size_t c = 0; c < rung_cascade_num_labels(cascade); c++) {
+        if (answer->probabilities[c] >= 0.5) {
+            rung_buffer_text(out, separator);
+            append_string(out, rung_cascade_label(cascade, c));
+            separator = ",";
+        }
+    }
+    rung_buffer_text(out, "]");
+}
+
 void rung_answer_json(rung_buffer *out, const rung_cascade *cascade, const char *id, size_t id_bytes,
                       const rung_answer *answer)
 {
@@ -38,6 +53,9 @@ void rung_answer_json(rung_buffer *out, const rung_cascade *cascade, const char 
     rung_message_string(out, id, id_bytes);
     rung_buffer_text(out, ",\"label\":");
     append_string(out, answer->label);
+    if (rung_cascade_is_multi_label(cascade)) {
+        append_labels(out, cascade, answer);
+    }
     rung_buffer_format(out, ",\"score\":%.9g,\"probabilities\":{", answer->score);
     for (size_t c = 0; c < num_labels; c++) {
         rung_buffer_text(out, c == 0 ? "" : ",");

@@ -33,21 +33,77 @@ static bool is_cancelled(const rung_job *job)
     return job->cancelled != NULL && atomic_load_explicit(job->cancelled, memory_order_relaxed);
 }
 
-/* Fills the batch from jobs[*next] on and moves *next behind what was taken. */
-static void fill(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, size_t *next, running *rows)
+/* The next job that runs itself: one of the list, or a part of one. */
+typedef struct cursor {
+    rung_job *const *jobs; /* [num_jobs] */
+    size_t num_jobs;
+    size_t next;
+    size_t next_part;
+} cursor;
+
+static rung_job *peek(const cursor *at)
+{
+    rung_job *job = at->jobs[at->next];
+    if (job->parts == NULL) {
+        return job;
+    }
+    rung_job *part = &job->parts[at->next_part];
+    part->cancelled = job->cancelled;
+    return part;
+}
+
+static void advance(cursor *at)
+{
+    const rung_job *job = at->jobs[at->next];
+    at->next_part++;
+    if (job->parts == NULL || at->next_part == job->num_parts) {
+        at->next++;
+        at->next_part = 0;
+    }
+}
+
+/* Fills the batch from the cursor on. */
+static void fill(rung_batch *batch, cursor *at, running *rows)
 {
     rung_batch_clear(batch);
     rows->count = 0;
-    while (*next < num_jobs && rows->count < MAX_ROWS && rung_batch_fits(batch, jobs[*next]->num_tokens)) {
-        rung_job *job = jobs[*next];
+    while (at->next < at->num_jobs && rows->count < MAX_ROWS && rung_batch_fits(batch, peek(at)->num_tokens)) {
+        rung_job *job = peek(at);
         job->exit_layer = 0;
         job->compute_s = 0;
-        (*next)++;
+        advance(at);
         if (is_cancelled(job)) {
             continue;
         }
         rung_batch_add(batch, job->ids, job->type_ids, job->num_tokens);
         rows->jobs[rows->count++] = job;
+    }
+}
+
+/* mean[i] over the parts, added up in their order; `values` is [count] of a part. */
+static void add_mean(float *mean, const float *values, size_t count, size_t part, size_t num_parts)
+{
+    for (size_t i = 0; i < count; i++) {
+        float sum = (part == 0 ? 0 : mean[i]) + values[i];
+        mean[i] = part + 1 == num_parts ? sum / (float)num_parts : sum;
+    }
+}
+
+/* All parts have run or were cancelled. */
+static void join_parts(const rung_model_config *config, rung_job *job)
+{
+    job->compute_s = 0;
+    job->exit_layer = job->parts[0].exit_layer;
+    for (size_t p = 0; p < job->num_parts; p++) {
+        const rung_job *part = &job->parts[p];
+        job->compute_s += part->compute_s;
+        job->exit_layer = part->exit_layer < job->exit_layer ? part->exit_layer : job->exit_layer;
+    }
+    for (size_t p = 0; p < job->num_parts && job->exit_layer > 0; p++) {
+        add_mean(job->logits, job->parts[p].logits, config->num_labels, p, job->num_parts);
+        if (job->state != NULL) {
+            add_mean(job->state, job->parts[p].state, config->hidden_size, p, job->num_parts);
+        }
     }
 }
 
@@ -141,11 +197,16 @@ static void run_layers(rung_batch *batch, running *rows, uint32_t importance_lay
 void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers)
 {
     running rows;
-    for (size_t next = 0; next < num_jobs;) {
+    cursor at = {.jobs = jobs, .num_jobs = num_jobs};
+    while (at.next < num_jobs) {
         double started_s = batch_clock_s(batch);
-        size_t first = next;
-        fill(batch, jobs, num_jobs, &next, &rows);
-        assert(next > first); /* the batch holds at least the longest sequence of its model */
+        assert(peek(&at)->num_tokens <= batch->max_tokens); /* it holds at least the longest sequence of its model */
+        fill(batch, &at, &rows);
         run_layers(batch, &rows, importance_layers, started_s);
+    }
+    for (size_t i = 0; i < num_jobs; i++) {
+        if (jobs[i]->parts != NULL) {
+            join_parts(&batch->model->config, jobs[i]);
+        }
     }
 }

@@ -26,6 +26,10 @@ typedef struct rung_job {
         *all_states; /* [num_layers, hidden_size] the [CLS] state after every layer that ran, or NULL when not wanted */
     /* Processor time, or what passes while threads share a layer; each layer's is divided among its rows by tokens. */
     double compute_s;
+    /* Jobs that run in its place (windows of a long text), each with logits, state and importance of its own; NULL: it runs itself. Then logits and state
+     * are the means of theirs, exit_layer is the least of theirs, importance stays with them, and all_logits and all_states are NULL. */
+    struct rung_job *parts;
+    size_t num_parts;
 } rung_job;
 
 /* Runs all jobs, as many at a time as fit into `batch` (in their order). importance_layers: how many of the first layers add to the

@@ -22,15 +22,35 @@ static rung_status open_level(rung_cascade *cascade, uint32_t index, rung_error 
     if (status != RUNG_OK) {
         return status;
     }
-    if (level->model->config.task != RUNG_TASK_SINGLE_LABEL) {
-        return rung_fail(error, RUNG_UNSUPPORTED,
-                         "%s: problem_type multi_label_classification: this version runs single-label models only",
-                         config->model_path);
-    }
     size_t needed = rung_model_memory_bytes(level->model);
     if (config->memory_bytes > 0 && needed > config->memory_bytes) {
         return rung_fail(error, RUNG_LIMIT, "level %u (%s): %s needs %zu bytes of memory, but levels[].memory is %llu",
                          index + 1, config->name, config->model_path, needed, (unsigned long long)config->memory_bytes);
+    }
+    return RUNG_OK;
+}
+
+/* A level that decides every label by itself cannot be pooled with one that chooses among them. */
+static rung_status check_tasks(const rung_cascade *cascade, bool is_new, rung_error *error)
+{
+    const rung_model *first = NULL;
+    for (uint32_t l = 0; l < cascade->num_levels; l++) {
+        const rung_model *model = cascade->level[l].model;
+        if (model == NULL || model->config.num_labels == 0) {
+            continue;
+        }
+        first = first != NULL ? first : model;
+        if (model->config.task != first->config.task) {
+            return rung_fail(error, RUNG_MISMATCH,
+                             "%s and %s: one has problem_type multi_label_classification and the other has not; the "
+                             "models of a cascade have the same task",
+                             first->path, model->path);
+        }
+        if (is_new && model->config.task == RUNG_TASK_MULTI_LABEL) {
+            return rung_fail(error, RUNG_UNSUPPORTED,
+                             "%s: problem_type multi_label_classification: rung fit learns for one label a text only",
+                             model->path);
+        }
     }
     return RUNG_OK;
 }
@@ -277,6 +297,9 @@ static rung_status open_parts(rung_cascade *cascade, uint32_t only_level, const 
         status = open_models(cascade, only_level, error);
     }
     if (status == RUNG_OK) {
+        status = check_tasks(cascade, task != NULL, error);
+    }
+    if (status == RUNG_OK) {
         status = load_heads(cascade, task, error);
     }
     if (status == RUNG_OK) {
@@ -389,6 +412,11 @@ void rung_cascade_close(rung_cascade *cascade)
 size_t rung_cascade_num_levels(const rung_cascade *cascade)
 {
     return cascade->num_levels;
+}
+
+bool rung_cascade_is_multi_label(const rung_cascade *cascade)
+{
+    return cascade->calibration.level[0].multi_label;
 }
 
 size_t rung_cascade_num_labels(const rung_cascade *cascade)

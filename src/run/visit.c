@@ -71,6 +71,7 @@ void rung_visit_deinit(rung_visit *visit)
     free(visit->logits);
     free(visit->state);
     free(visit->importance);
+    rung_windows_deinit(&visit->windows);
     free(visit->words);
     free(visit->keep);
     *visit = (rung_visit){0};
@@ -228,16 +229,19 @@ static rung_status prune_to_tokens(rung_visit *visit, const rung_stage *from, ru
 }
 
 /* Token ids travel when all levels above read them alike, and none of the text was cut off: what the model never saw is
- * kept, and only text can say it. */
+ * kept, and only text can say it. Nor do those of several windows: the next level takes the ids of one. */
 static bool sends_tokens(const rung_visit *visit, const rung_stage *stage)
 {
     return stage->tokens_arrived || (visit->policy->prune.unit != RUNG_PRUNE_WORD && own_level(visit)->tokens_travel &&
-                                     stage->tokens.truncated_tokens == 0);
+                                     stage->tokens.truncated_tokens == 0 && visit->windows.count == 0);
 }
 
 /* What goes up: pruned when this level has read the text, whole otherwise. */
 static rung_status make_next_stage(rung_visit *visit, rung_stage *from, rung_stage *to, rung_error *error)
 {
+    if (visit->windows.count > 0) {
+        rung_windows_importance(&visit->windows, &from->tokens, visit->importance);
+    }
     to->has_pair = from->has_pair;
     to->tokens_arrived = from->tokens_arrived;
     if (rung_request_prunes(&visit->machine)) {
@@ -309,19 +313,42 @@ static rung_status make_job(rung_visit *visit, const rung_stage *stage, rung_err
     rung_exit_init(&visit->job.exit, &visit->policy->exit, &cascade->calibration.level[visit->level - 1],
                    cascade->num_classes, visit->workspace + machine_doubles(cascade));
     visit->did.tokens = tokens->length;
+    if (visit->windows.count > 0) {
+        visit->job.parts = visit->windows.jobs;
+        visit->job.num_parts = visit->windows.count;
+        visit->did.tokens = visit->windows.num_tokens;
+    }
     visit->did.truncated_tokens = stage->tokens_arrived ? 0 : tokens->truncated_tokens;
     visit->did.layers = (uint32_t)own_level(visit)->model->config.num_layers;
     return RUNG_OK;
 }
 
-rung_status rung_visit_read(rung_visit *visit, rung_stage *stage, rung_error *error)
+/* A single text may be read as windows; token ids that arrived fit already. */
+static rung_status tokenize(rung_visit *visit, rung_stage *stage, rung_error *error)
 {
     const rung_model *model = own_level(visit)->model;
+    const rung_cascade_config *config = &visit->cascade->config;
+    size_t limit = model->config.max_tokens;
+    bool windows = config->long_text == RUNG_LONG_TEXT_WINDOWS && !stage->has_pair;
+    if (windows) {
+        limit = rung_windows_limit(limit, config->window_overlap);
+    }
+    rung_status status = rung_tokenize(model->tokenizer, stage->text[0], stage->has_pair ? &stage->text[1] : NULL,
+                                       limit, &stage->tokens, error);
+    if (status == RUNG_OK && windows) {
+        status = rung_windows_make(&visit->windows, &stage->tokens, &model->config, config->window_overlap,
+                                   &visit->cascade->calibration.level[visit->level - 1], error);
+    }
+    return status;
+}
+
+rung_status rung_visit_read(rung_visit *visit, rung_stage *stage, rung_error *error)
+{
     double started_s = rung_thread_cpu_s();
     rung_status status = RUNG_OK;
+    visit->windows.count = 0;
     if (!stage->tokens_arrived) {
-        status = rung_tokenize(model->tokenizer, stage->text[0], stage->has_pair ? &stage->text[1] : NULL,
-                               model->config.max_tokens, &stage->tokens, error);
+        status = tokenize(visit, stage, error);
     }
     double read_s = rung_thread_cpu_s() - started_s;
     if (status == RUNG_OK) {
@@ -352,9 +379,9 @@ static double learned_confidence(const rung_visit *visit, const float *logits)
     uint32_t n = visit->cascade->num_classes;
     uint32_t exit = visit->job.exit_layer - 1;
     double *probabilities = visit->workspace + machine_doubles(visit->cascade); /* the exit state's: it is done */
-    rung_calibrated_softmax(calibration, visit->job.exit_layer, logits, n, probabilities);
+    rung_calibrated_probabilities(calibration, visit->job.exit_layer, logits, n, probabilities);
     if (calibration->deferral == NULL || calibration->deferral[exit].hidden_size == 0) {
-        return (float)probabilities[rung_argmax(probabilities, n)];
+        return (float)rung_confidence(probabilities, n, calibration->multi_label);
     }
     float scores[RUNG_DEFERRAL_SCORES];
     rung_deferral_scores(probabilities, n, visit->job.num_tokens, scores);

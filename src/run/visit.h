@@ -9,6 +9,7 @@
 #include "run/batch_run.h"
 #include "run/cascade.h"
 #include "run/message.h"
+#include "run/windows.h"
 
 /* What arrives at a level: a text or pair, or token ids from a level that segments alike. */
 typedef struct rung_stage {
@@ -41,6 +42,7 @@ typedef struct rung_visit {
     float *state;      /* [hidden_size] the [CLS] state where the level stopped, for learned deferral */
     float *importance; /* [tokens] */
     size_t importance_capacity;
+    rung_windows windows; /* of a text that is longer than the model reads */
     rung_word *words;
     size_t words_capacity;
     bool *keep;

@@ -118,8 +118,10 @@ unsigned rung_errand_take_reply(rung_errand *errand, const rung_call_result *res
     rung_level_answer *did = &errand->visit.did;
     did->bytes_down = result->body_bytes;
     rung_reply reply = {0};
-    const rung_message_reader reader = {
-        .level = errand->visit.level, .num_levels = cascade->num_levels, .num_classes = cascade->num_classes};
+    const rung_message_reader reader = {.level = errand->visit.level,
+                                        .num_levels = cascade->num_levels,
+                                        .num_classes = cascade->num_classes,
+                                        .multi_label = rung_cascade_is_multi_label(cascade)};
     rung_status status = rung_reply_parse(result->body, result->body_bytes, &reader, &reply, why);
     if (status != RUNG_OK) {
         return rung_errand_lose_upstream(errand, RUNG_DEGRADED_BAD_REPLY, true, now_s);

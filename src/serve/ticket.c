@@ -558,6 +558,7 @@ static rung_status parse(rung_ticket *ticket, rung_error *error)
     const rung_message_reader reader = {.level = generation->config.level,
                                         .num_levels = cascade->num_levels,
                                         .num_classes = cascade->num_classes,
+                                        .multi_label = rung_cascade_is_multi_label(cascade),
                                         .max_tokens = rung_generation_model(generation)->config.max_tokens};
     return rung_classify_body_parse(text, bytes, &reader, generation->config.max_inputs, &ticket->body, error);
 }

@@ -36,6 +36,44 @@ profile_of_the_tiny_model() {
         '"scores":\{"accuracy":(0|0.5|1),"raw":\{"nll":' '"temperature":1,"calibrated":'
 }
 
+every_family_directly_and_packed() {
+    local family
+    for family in tiny-distilbert tiny-roberta tiny-bertweet tiny-sharded; do
+        run classify -m "$root/tests/golden/$family" 'one funny film' 'a dull walk of @someone'
+        expect_status 0
+        expect_lines 2
+        run quantize "$root/tests/golden/$family" -o "$work/$family.safetensors"
+        expect_status 0
+        run classify -m "$work/$family.safetensors" --json 'one funny film'
+        expect_status 0
+        expect_stdout '"label":"' '"truncated_tokens":0'
+    done
+}
+
+several_labels() {
+    run classify -m "$root/tests/golden/tiny-sharded" --json 'one funny film'
+    expect_status 0
+    expect_stdout '"label":"funny","labels":\["funny","sad","long"\],"score":0\.9'
+    run classify -m "$root/tests/golden/tiny-sharded" 'one funny film'
+    expect_stdout '^funny 0\.[0-9]+, sad 0\.[0-9]+, long 0\.[0-9]+  level1'
+    printf '%s\n' '{"text": "a fine film", "label": "sad"}' >"$work/row.jsonl"
+    run fit -m "$root/tests/golden/tiny-sharded" --data "$work/row.jsonl" -o "$work/c.json"
+    expect_error 'problem_type multi_label_classification'
+    run profile -m "$root/tests/golden/tiny-sharded" --repeats 2 --data "$work/row.jsonl"
+    expect_error 'problem_type multi_label_classification'
+}
+
+long_texts() {
+    local text
+    text=$(printf 'the good film was dull %.0s' {1..40})
+    run classify -m "$root/tests/golden/tiny-distilbert" --json "$text"
+    expect_status 0
+    expect_stdout '"tokens":64,"truncated_tokens":138,'
+    run classify -m "$root/tests/golden/tiny-distilbert" --json --long_text windows --window_overlap 12 "$text"
+    expect_status 0
+    expect_stdout '"tokens":256,"truncated_tokens":0,' # 4 windows of 62 tokens and two special ones
+}
+
 no_command() {
     run
     expect_status 2
@@ -209,4 +247,5 @@ bench_measures_texts_loading_and_the_machine() {
 cases help_of_each_command no_command profile_of_the_tiny_model arguments_lines_and_json_agree json_keeps_order_and_ids \
     same_bits_for_threads_and_kernels packed_file_gives_the_same_labels frequent_words_have_their_own_width \
     quantize_spares_its_input labels_are_scored links_change_times_and_no_answer bench_prints_one_line \
-    bench_runs_through_lists bench_measures_texts_loading_and_the_machine
+    bench_runs_through_lists bench_measures_texts_loading_and_the_machine every_family_directly_and_packed several_labels \
+    long_texts
