@@ -27,6 +27,14 @@ static void test_select(void **state)
         assert_int_equal(rung_kernels_select("avx512vnni", &kernels, &error), RUNG_UNSUPPORTED);
         assert_non_null(strstr(error.message, "need AVX-512"));
     }
+    bool has_avxvnni = false;
+    for (size_t i = 0; rung_kernels_at(i) != NULL; i++) {
+        has_avxvnni = has_avxvnni || strcmp(rung_kernels_at(i)->name, "avxvnni") == 0;
+    }
+    if (!has_avxvnni) {
+        assert_int_equal(rung_kernels_select("avxvnni", &kernels, &error), RUNG_UNSUPPORTED);
+        assert_non_null(strstr(error.message, "need AVX"));
+    }
 #endif
 }
 

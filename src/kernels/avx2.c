@@ -1,6 +1,8 @@
 /* avx2.c: the kernels for AVX2 and FMA ("avx2"). Called through the table of dispatch.c. Activations are stored as int8
  * and multiplied as int16, see avx2_tiles.h. Bits are those of ref.c: every operation and order is the one that
  * kernels.h fixes. */
+#include "kernels/avx2.h"
+
 #include "kernels/avx2_attention_s8.h"
 #include "kernels/avx2_math.h"
 #include "kernels/avx2_rows.h"
@@ -19,16 +21,9 @@ enum {
     QUERY_ROWS = 12, /* query rows of a head that share a pass over keys and values */
 };
 
-/* The least size of equal blocks that are at most `most`; `most` is a multiple of `multiple`. */
-static inline size_t equal_blocks(size_t n, size_t most, size_t multiple)
-{
-    size_t blocks = (n + most - 1) / most;
-    return round_up((n + blocks - 1) / blocks, multiple);
-}
-
 /* ---- Quantisation. ---- */
 
-static void quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, rung_q8 out)
+void rung_avx2_quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, rung_q8 out)
 {
     for (size_t row = 0; row < m; row++) {
         quantize_row_u8(x + row * x_stride, k, out.data + row * rung_q8_stride(k), out.scales + row);
@@ -54,21 +49,7 @@ ALWAYS_INLINE __m256 finish_lanes(__m256 z, rung_epilogue epilogue, const float 
     return z;
 }
 
-/* What sums become: rows x columns of y. scales is NULL in fp32, where sums are floats. */
-typedef struct sums_output {
-    const void *sums; /* [rows] of int32 or float, sums_stride apart */
-    size_t sums_stride;
-    const float *row_scales; /* [rows] */
-    const float *scales;     /* [columns] */
-    const float *bias;       /* [columns] */
-    const float *residual;   /* [rows], y_stride apart */
-    float *y;
-    size_t y_stride;
-    size_t rows;
-    size_t columns;
-} sums_output;
-
-ALWAYS_INLINE void store_sums(const sums_output *s, rung_epilogue epilogue)
+ALWAYS_INLINE void store_sums(const rung_avx2_sums *s, rung_epilogue epilogue)
 {
     for (size_t r = 0; r < s->rows; r++) {
         __m256 row_scale = _mm256_set1_ps(s->scales != NULL ? s->row_scales[r] : 0.0f);
@@ -90,7 +71,7 @@ ALWAYS_INLINE void store_sums(const sums_output *s, rung_epilogue epilogue)
     }
 }
 
-static void finish_sums(const sums_output *sums, rung_epilogue epilogue)
+void rung_avx2_finish_sums(const rung_avx2_sums *sums, rung_epilogue epilogue)
 {
     switch (epilogue) {
     case RUNG_EPILOGUE_NONE:
@@ -108,14 +89,6 @@ static void finish_sums(const sums_output *sums, rung_epilogue epilogue)
     case RUNG_EPILOGUE_RESIDUAL:
         store_sums(sums, RUNG_EPILOGUE_RESIDUAL);
         break;
-    }
-}
-
-/* Asks for the lines from `first` to `end` of 16 columns of a panel, int8 or fp32: both are 256 bytes apart. */
-static void ask_for_slice(const void *slice, size_t first, size_t end)
-{
-    for (size_t i = first; i < end; i++) {
-        _mm_prefetch((const char *)slice + i * 4 * RUNG_PANEL, _MM_HINT_T1);
     }
 }
 
@@ -264,17 +237,17 @@ static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogu
             size_t columns = min_size(w->out_features - column0, S8_COLUMNS);
             multiply_s8(w, q, rows, column0, columns, maxima, sums);
             size_t at = row0 * y_stride + column0;
-            sums_output output = {.sums = sums,
-                                  .sums_stride = S8_COLUMNS,
-                                  .row_scales = x.scales + row0,
-                                  .scales = w->scales + column0,
-                                  .bias = w->bias + column0,
-                                  .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
-                                  .y = y + at,
-                                  .y_stride = y_stride,
-                                  .rows = rows,
-                                  .columns = columns};
-            finish_sums(&output, epilogue);
+            rung_avx2_sums output = {.sums = sums,
+                                     .sums_stride = S8_COLUMNS,
+                                     .row_scales = x.scales + row0,
+                                     .scales = w->scales + column0,
+                                     .bias = w->bias + column0,
+                                     .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
+                                     .y = y + at,
+                                     .y_stride = y_stride,
+                                     .rows = rows,
+                                     .columns = columns};
+            rung_avx2_finish_sums(&output, epilogue);
         }
     }
 }
@@ -326,8 +299,8 @@ static void multiply_panel_f32(const rung_linear_f32 *w, size_t column0, const f
     }
 }
 
-static void linear_f32(const rung_linear_f32 *w, const float *x, size_t x_stride, size_t m, rung_epilogue epilogue,
-                       const float *residual, float *y, size_t y_stride)
+void rung_avx2_linear_f32(const rung_linear_f32 *w, const float *x, size_t x_stride, size_t m, rung_epilogue epilogue,
+                          const float *residual, float *y, size_t y_stride)
 {
     _Alignas(64) float sums[F32_BLOCK_ROWS * RUNG_PANEL];
     for (size_t column0 = 0; column0 < w->out_features; column0 += RUNG_PANEL) {
@@ -335,15 +308,15 @@ static void linear_f32(const rung_linear_f32 *w, const float *x, size_t x_stride
             size_t rows = min_size(m - row0, F32_BLOCK_ROWS);
             multiply_panel_f32(w, column0, x + row0 * x_stride, x_stride, rows, sums);
             size_t at = row0 * y_stride + column0;
-            sums_output output = {.sums = sums,
-                                  .sums_stride = RUNG_PANEL,
-                                  .bias = w->bias + column0,
-                                  .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
-                                  .y = y + at,
-                                  .y_stride = y_stride,
-                                  .rows = rows,
-                                  .columns = min_size(w->out_features - column0, RUNG_PANEL)};
-            finish_sums(&output, epilogue);
+            rung_avx2_sums output = {.sums = sums,
+                                     .sums_stride = RUNG_PANEL,
+                                     .bias = w->bias + column0,
+                                     .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
+                                     .y = y + at,
+                                     .y_stride = y_stride,
+                                     .rows = rows,
+                                     .columns = min_size(w->out_features - column0, RUNG_PANEL)};
+            rung_avx2_finish_sums(&output, epilogue);
         }
     }
 }
@@ -405,8 +378,8 @@ static void layer_norm_row(const float *x, size_t n, const float *gamma, const f
     }
 }
 
-static void layer_norm(const float *x, size_t stride, size_t m, size_t n, const float *gamma, const float *beta,
-                       float eps, float *y, const rung_q8 *out)
+void rung_avx2_layer_norm(const float *x, size_t stride, size_t m, size_t n, const float *gamma, const float *beta,
+                          float eps, float *y, const rung_q8 *out)
 {
     for (size_t row = 0; row < m; row++) {
         layer_norm_row(x + row * stride, n, gamma, beta, eps, y + row * stride);
@@ -430,7 +403,7 @@ typedef struct attention_scratch {
     float *sums;      /* [keys_padded] of the heads so far */
 } attention_scratch;
 
-static size_t attention_scratch_bytes(size_t seq_len, size_t head_size)
+size_t rung_avx2_attention_scratch_bytes(size_t seq_len, size_t head_size)
 {
     size_t keys_padded = round_up(seq_len, SLICE);
     size_t floats = keys_padded * head_size + seq_len * round_up(head_size, SLICE) +
@@ -581,7 +554,7 @@ static void attend_rows(const rung_attention *attention, size_t head, size_t row
     }
 }
 
-static void attention(const rung_attention *attention)
+void rung_avx2_attention(const rung_attention *attention)
 {
     attention_scratch s = carve_scratch(attention);
     memset(s.sums, 0, s.keys_padded * sizeof *s.sums);
@@ -603,7 +576,7 @@ static void attention(const rung_attention *attention)
     }
 }
 
-static void tanh_rows(const float *x, size_t n, float *y)
+void rung_avx2_tanh(const float *x, size_t n, float *y)
 {
     for (size_t i = 0; i < n; i += 8) {
         store_lanes(y + i, n - i, v_tanhf(load_lanes(x + i, n - i)));
@@ -640,7 +613,7 @@ static double peak_s8(size_t rounds)
     return 64.0 * PEAK_SUMS_S8 * (double)rounds;
 }
 
-static double peak_f32(size_t rounds)
+double rung_avx2_peak_f32(size_t rounds)
 {
     __m256 sums[PEAK_SUMS_F32];
     __m256 a = _mm256_set1_ps(1.0f);
@@ -663,14 +636,14 @@ static double peak_f32(size_t rounds)
 
 const rung_kernels rung_kernels_avx2 = {
     .name = "avx2",
-    .quantize_rows = quantize_rows,
+    .quantize_rows = rung_avx2_quantize_rows,
     .linear_s8 = linear_s8,
-    .linear_f32 = linear_f32,
-    .layer_norm = layer_norm,
-    .attention = attention,
+    .linear_f32 = rung_avx2_linear_f32,
+    .layer_norm = rung_avx2_layer_norm,
+    .attention = rung_avx2_attention,
     .attention_s8 = rung_avx2_attention_s8,
-    .attention_scratch_bytes = attention_scratch_bytes,
-    .tanh = tanh_rows,
+    .attention_scratch_bytes = rung_avx2_attention_scratch_bytes,
+    .tanh = rung_avx2_tanh,
     .peak_s8 = peak_s8,
-    .peak_f32 = peak_f32,
+    .peak_f32 = rung_avx2_peak_f32,
 };

@@ -1,5 +1,5 @@
 /* avx2_rows.h: rows of activations for the AVX2 kernels: quantised to int8, widened to the int16 pairs that avx2_tiles.h
- * multiplies, transposed. Included by avx2.c and avx2_attention_s8.c only. */
+ * multiplies, transposed. Included by the files of the AVX2 and AVX-VNNI tables only. */
 #ifndef RUNG_KERNELS_AVX2_ROWS_H
 #define RUNG_KERNELS_AVX2_ROWS_H
 
@@ -17,6 +17,13 @@ static inline size_t min_size(size_t a, size_t b)
 static inline size_t round_up(size_t n, size_t multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
+}
+
+/* The least size of equal blocks that are at most `most`; `most` is a multiple of `multiple`. */
+static inline size_t equal_blocks(size_t n, size_t most, size_t multiple)
+{
+    size_t blocks = (n + most - 1) / most;
+    return round_up((n + blocks - 1) / blocks, multiple);
 }
 
 static inline float absmax_row(const float *x, size_t n)

@@ -240,6 +240,14 @@ ALWAYS_INLINE void tile_f32_body(size_t rows, const float *a, size_t a_stride, c
     }
 }
 
+/* Asks for the lines from `first` to `end` of 16 columns of a panel, int8 or fp32: both are 256 bytes apart. */
+static inline void ask_for_slice(const void *slice, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        _mm_prefetch((const char *)slice + i * 4 * RUNG_PANEL, _MM_HINT_T1);
+    }
+}
+
 typedef void tile_u8_function(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b, size_t n,
                               const int32_t *terms, _Bool add, int32_t *out, size_t out_stride);
 typedef void tile_s8_function(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b, size_t n,

@@ -1,99 +1,21 @@
 /* avx512.c: the kernels for AVX-512 F, BW, DQ, VL and VNNI ("avx512vnni"). Called through the table of dispatch.c.
  * Activations are stored as q + 128, since vpdpbusd multiplies unsigned by signed bytes: a tile starts from -128 *
  * column_sums. Bits are those of ref.c: every operation and order is the one that kernels.h fixes. */
+#include "kernels/avx512_attention_s8.h"
+#include "kernels/avx512_linear_tiles.h"
 #include "kernels/avx512_math.h"
+#include "kernels/avx512_rows.h"
 #include "kernels/avx512_tiles.h"
 #include "kernels/tables.h"
 
 enum {
-    S8_TILE_ROWS = 6,
     S8_BLOCK_BYTES = 384 * 1024, /* activations that stay in L2 while all panels pass */
     F32_BLOCK_ROWS = 96,
     F32_BLOCK_K = 512, /* a panel's part of 128 KiB stays in L2 */
     QUERY_ROWS = 12,   /* query rows of a head that share a pass over keys and values */
 };
 
-static inline size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline size_t round_up(size_t n, size_t multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
-
-static inline void store_lanes(float *to, size_t n, __m512 x)
-{
-    if (n >= 16) {
-        _mm512_storeu_ps(to, x);
-    } else {
-        _mm512_mask_storeu_ps(to, lanes_below(n), x);
-    }
-}
-
-/* Zeros past n. */
-static inline __m512 load_lanes(const float *from, size_t n)
-{
-    return n >= 16 ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(lanes_below(n), from);
-}
-
 /* ---- Quantisation. ---- */
-
-static float absmax_row(const float *x, size_t n)
-{
-    __m512 sign = _mm512_set1_ps(-0.0f);
-    __m512 max[4];
-    for (size_t j = 0; j < 4; j++) {
-        max[j] = _mm512_setzero_ps();
-    }
-    size_t i = 0;
-    for (; i + 64 <= n; i += 64) {
-        UNROLL
-        for (size_t j = 0; j < 4; j++) {
-            max[j] = _mm512_max_ps(_mm512_andnot_ps(sign, _mm512_loadu_ps(x + i + 16 * j)), max[j]);
-        }
-    }
-    for (; i < n; i += 16) {
-        max[0] = _mm512_max_ps(_mm512_andnot_ps(sign, load_lanes(x + i, n - i)), max[0]);
-    }
-    return v_max_lanes(_mm512_max_ps(_mm512_max_ps(max[0], max[1]), _mm512_max_ps(max[2], max[3])));
-}
-
-static inline __m512i quantize_lanes(__m512 x, __m512 inverse)
-{
-    __m512 value = _mm512_max_ps(_mm512_mul_ps(x, inverse), _mm512_set1_ps(-127.0f));
-    return _mm512_cvtps_epi32(_mm512_min_ps(value, _mm512_set1_ps(127.0f)));
-}
-
-static void quantize_row(const float *x, size_t k, uint8_t *q, float *scale)
-{
-    const __m512i offset = _mm512_set1_epi8((char)-128);
-    /* Packing interleaves the 128-bit parts: dword j of the result comes from part j / 4 of vector j % 4. */
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    size_t stride = rung_q8_stride(k);
-    float absmax = absmax_row(x, k);
-    if (absmax < RUNG_Q8_LEAST) {
-        memset(q, 128, stride);
-        *scale = 0.0f;
-        return;
-    }
-    __m512 inverse = _mm512_set1_ps(127.0f / absmax);
-    for (size_t i = 0; i < stride; i += 64) {
-        __m512i parts[4];
-        UNROLL
-        for (size_t j = 0; j < 4; j++) {
-            size_t at = i + 16 * j;
-            __m512 lanes = at < k ? load_lanes(x + at, k - at) : _mm512_setzero_ps();
-            parts[j] = quantize_lanes(lanes, inverse);
-        }
-        __m512i bytes =
-            _mm512_packs_epi16(_mm512_packs_epi32(parts[0], parts[1]), _mm512_packs_epi32(parts[2], parts[3]));
-        bytes = _mm512_permutexvar_epi32(order, bytes);
-        _mm512_storeu_si512(q + i, _mm512_xor_si512(bytes, offset));
-    }
-    *scale = absmax / 127.0f;
-}
 
 static void quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, rung_q8 out)
 {
@@ -104,70 +26,50 @@ static void quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, r
 
 /* ---- Linear layers. ---- */
 
-ALWAYS_INLINE __m512 finish_lanes(__m512 z, rung_epilogue epilogue, const float *residual, size_t n)
-{
-    switch (epilogue) {
-    case RUNG_EPILOGUE_GELU:
-        return v_geluf(z);
-    case RUNG_EPILOGUE_RELU:
-        return _mm512_max_ps(_mm512_setzero_ps(), z);
-    case RUNG_EPILOGUE_RESIDUAL:
-        return _mm512_add_ps(z, load_lanes(residual, n));
-    case RUNG_EPILOGUE_NONE:
-        break;
-    }
-    return z;
-}
-
-/* What a tile's sums become: rows x columns of y. scales is NULL in fp32, where sums are floats. */
-typedef struct tile_output {
-    const void *sums;        /* [rows][64] int32 or float */
-    const float *row_scales; /* [rows] */
-    const float *scales;     /* [columns] */
-    const float *bias;       /* [columns] */
-    const float *residual;   /* [rows], y_stride apart */
+/* What the sums of a block become: rows x columns of y. */
+typedef struct block_f32 {
+    const float *sums;     /* [rows][64] */
+    const float *bias;     /* [columns] */
+    const float *residual; /* [rows], y_stride apart */
     float *y;
     size_t y_stride;
     size_t rows;
     size_t columns;
-} tile_output;
+} block_f32;
 
-ALWAYS_INLINE void store_tile(const tile_output *t, rung_epilogue epilogue)
+ALWAYS_INLINE void store_block(const block_f32 *b, rung_epilogue epilogue)
 {
-    for (size_t r = 0; r < t->rows; r++) {
-        __m512 row_scale = _mm512_set1_ps(t->scales != NULL ? t->row_scales[r] : 0.0f);
-        for (size_t c = 0; c < t->columns; c += 16) {
-            __m512 bias = _mm512_loadu_ps(t->bias + c);
-            __m512 z;
-            if (t->scales != NULL) {
-                __m512i sums = _mm512_loadu_si512((const int32_t *)t->sums + 64 * r + c);
-                z = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), _mm512_mul_ps(row_scale, _mm512_loadu_ps(t->scales + c)),
-                                    bias);
-            } else {
-                z = _mm512_add_ps(_mm512_loadu_ps((const float *)t->sums + 64 * r + c), bias);
+    for (size_t r = 0; r < b->rows; r++) {
+        for (size_t c = 0; c < b->columns; c += 16) {
+            size_t at = r * b->y_stride + c;
+            size_t n = b->columns - c;
+            __m512 z = _mm512_add_ps(_mm512_loadu_ps(b->sums + RUNG_PANEL * r + c), _mm512_loadu_ps(b->bias + c));
+            __m512 residual = z;
+            if (epilogue == RUNG_EPILOGUE_RESIDUAL) {
+                residual = load_lanes(b->residual + at, n);
             }
-            size_t at = r * t->y_stride + c;
-            size_t n = t->columns - c;
-            const float *residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? t->residual + at : NULL;
-            store_lanes(t->y + at, n, finish_lanes(z, epilogue, residual, n));
+            store_lanes(b->y + at, n, finish_lanes(z, epilogue, residual));
         }
     }
 }
 
-static void finish_tile(const tile_output *tile, rung_epilogue epilogue)
+static void finish_block(const block_f32 *block, rung_epilogue epilogue)
 {
     switch (epilogue) {
     case RUNG_EPILOGUE_NONE:
-        store_tile(tile, RUNG_EPILOGUE_NONE);
+        store_block(block, RUNG_EPILOGUE_NONE);
         break;
     case RUNG_EPILOGUE_GELU:
-        store_tile(tile, RUNG_EPILOGUE_GELU);
+        store_block(block, RUNG_EPILOGUE_GELU);
+        break;
+    case RUNG_EPILOGUE_GELU_COARSE:
+        store_block(block, RUNG_EPILOGUE_GELU_COARSE);
         break;
     case RUNG_EPILOGUE_RELU:
-        store_tile(tile, RUNG_EPILOGUE_RELU);
+        store_block(block, RUNG_EPILOGUE_RELU);
         break;
     case RUNG_EPILOGUE_RESIDUAL:
-        store_tile(tile, RUNG_EPILOGUE_RESIDUAL);
+        store_block(block, RUNG_EPILOGUE_RESIDUAL);
         break;
     }
 }
@@ -182,31 +84,35 @@ static void panel_s8(const rung_linear_s8 *w, rung_q8 x, size_t row0, size_t row
     const int8_t *panel = w->panels + column0 * 4 * k4;
     tile_s8_function *const *tiles = tiles_s8[(columns + 15) / 16 - 1];
     _Alignas(64) int32_t start[RUNG_PANEL];
-    _Alignas(64) int32_t sums[S8_TILE_ROWS * RUNG_PANEL];
     for (size_t c = 0; c < RUNG_PANEL; c++) {
         start[c] = -128 * w->column_sums[column0 + c];
     }
-    /* Each tile asks for its share of the next panel, a cache line at most a step. */
+    /* Each tile asks for its share of the next panel. */
     size_t panel_bytes = RUNG_PANEL * 4 * k4;
     const int8_t *next = column0 + RUNG_PANEL < w->out_features ? panel + panel_bytes : w->panels;
     size_t tile_count = (rows + S8_TILE_ROWS - 1) / S8_TILE_ROWS;
-    size_t ahead_bytes = min_size(RUNG_PANEL * 4 / tile_count, 64);
+    size_t ahead_bytes = RUNG_PANEL * 4 / tile_count;
     size_t end = row0 + rows;
     while (row0 < end) {
         size_t tile_rows = next_tile_rows(end - row0, S8_TILE_ROWS);
-        tiles[tile_rows - 1](x.data + row0 * stride, stride, panel, k4, next, ahead_bytes, start, sums);
-        next += ahead_bytes * k4;
         size_t at = row0 * y_stride + column0;
-        tile_output tile = {.sums = sums,
-                            .row_scales = x.scales + row0,
-                            .scales = w->scales + column0,
-                            .bias = w->bias + column0,
-                            .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
-                            .y = y + at,
-                            .y_stride = y_stride,
-                            .rows = tile_rows,
-                            .columns = columns};
-        finish_tile(&tile, epilogue);
+        tile_s8 tile = {.a = x.data + row0 * stride,
+                        .a_stride = stride,
+                        .panel = panel,
+                        .k4 = k4,
+                        .next = next,
+                        .ahead_bytes = ahead_bytes,
+                        .start = start,
+                        .row_scales = x.scales + row0,
+                        .scales = w->scales + column0,
+                        .bias = w->bias + column0,
+                        .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
+                        .y = y + at,
+                        .y_stride = y_stride,
+                        .columns = columns,
+                        .epilogue = epilogue};
+        tiles[tile_rows - 1](&tile);
+        next += ahead_bytes * k4;
         row0 += tile_rows;
     }
 }
@@ -254,47 +160,111 @@ static void linear_f32(const rung_linear_f32 *w, const float *x, size_t x_stride
                              min_size(w->in_features - k0, F32_BLOCK_K), k0 > 0, sums, RUNG_PANEL);
             }
             size_t at = row0 * y_stride + column0;
-            tile_output tile = {.sums = sums,
-                                .bias = w->bias + column0,
-                                .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
-                                .y = y + at,
-                                .y_stride = y_stride,
-                                .rows = rows,
-                                .columns = columns};
-            finish_tile(&tile, epilogue);
+            block_f32 block = {.sums = sums,
+                               .bias = w->bias + column0,
+                               .residual = epilogue == RUNG_EPILOGUE_RESIDUAL ? residual + at : NULL,
+                               .y = y + at,
+                               .y_stride = y_stride,
+                               .rows = rows,
+                               .columns = columns};
+            finish_block(&block, epilogue);
         }
     }
 }
 
 /* ---- LayerNorm. ---- */
 
-static void layer_norm_row(const float *x, size_t n, const float *gamma, const float *beta, float eps, float *y)
+/* Rows at once: a sum of one row waits for the addition before it. */
+enum { NORM_ROWS = 4 };
+
+ALWAYS_INLINE __m512 add_square(__m512 deviation, __m512 sum)
 {
-    __m512 sum = _mm512_setzero_ps();
-    for (size_t i = 0; i < n; i += 16) {
-        sum = _mm512_add_ps(sum, load_lanes(x + i, n - i));
+    return _mm512_fmadd_ps(deviation, deviation, sum);
+}
+
+ALWAYS_INLINE void find_means(size_t rows, const float *x, size_t stride, size_t n, __m512 means[NORM_ROWS])
+{
+    __m512 sums[NORM_ROWS];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        sums[r] = _mm512_setzero_ps();
     }
-    __m512 mean = _mm512_set1_ps(v_add_lanes(sum) / (float)n);
-    __m512 squares = _mm512_setzero_ps();
     for (size_t i = 0; i < n; i += 16) {
-        __m512 deviation = _mm512_maskz_sub_ps(lanes_below(n - i), load_lanes(x + i, n - i), mean);
-        squares = _mm512_fmadd_ps(deviation, deviation, squares);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            sums[r] = _mm512_add_ps(sums[r], load_lanes(x + r * stride + i, n - i));
+        }
     }
-    float variance = v_add_lanes(squares) / (float)n;
-    __m512 inverse_deviation = _mm512_set1_ps(1.0f / sqrtf(variance + eps));
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        means[r] = _mm512_set1_ps(v_add_lanes(sums[r]) / (float)n);
+    }
+}
+
+/* factors[r] = 1 / the standard deviation. */
+ALWAYS_INLINE void find_factors(size_t rows, const float *x, size_t stride, size_t n, const __m512 means[NORM_ROWS],
+                                float eps, __m512 factors[NORM_ROWS])
+{
+    __m512 sums[NORM_ROWS];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        sums[r] = _mm512_setzero_ps();
+    }
+    size_t whole = n / 16 * 16;
+    for (size_t i = 0; i < whole; i += 16) {
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            sums[r] = add_square(_mm512_sub_ps(_mm512_loadu_ps(x + r * stride + i), means[r]), sums[r]);
+        }
+    }
+    if (whole < n) {
+        __mmask16 rest = lanes_below(n - whole);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            __m512 lanes = _mm512_maskz_loadu_ps(rest, x + r * stride + whole);
+            sums[r] = add_square(_mm512_maskz_sub_ps(rest, lanes, means[r]), sums[r]);
+        }
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        factors[r] = _mm512_set1_ps(1.0f / sqrtf(v_add_lanes(sums[r]) / (float)n + eps));
+    }
+}
+
+ALWAYS_INLINE void norm_rows(size_t rows, const float *x, size_t stride, size_t n, const float *gamma,
+                             const float *beta, float eps, float *y)
+{
+    __m512 means[NORM_ROWS];
+    __m512 factors[NORM_ROWS];
+    find_means(rows, x, stride, n, means);
+    find_factors(rows, x, stride, n, means, eps, factors);
     for (size_t i = 0; i < n; i += 16) {
-        __m512 normal = _mm512_mul_ps(_mm512_sub_ps(load_lanes(x + i, n - i), mean), inverse_deviation);
-        store_lanes(y + i, n - i, _mm512_fmadd_ps(normal, load_lanes(gamma + i, n - i), load_lanes(beta + i, n - i)));
+        __m512 gammas = load_lanes(gamma + i, n - i);
+        __m512 betas = load_lanes(beta + i, n - i);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            __m512 lanes = load_lanes(x + r * stride + i, n - i);
+            __m512 normal = _mm512_mul_ps(_mm512_sub_ps(lanes, means[r]), factors[r]);
+            store_lanes(y + r * stride + i, n - i, _mm512_fmadd_ps(normal, gammas, betas));
+        }
     }
 }
 
 static void layer_norm(const float *x, size_t stride, size_t m, size_t n, const float *gamma, const float *beta,
                        float eps, float *y, const rung_q8 *out)
 {
-    for (size_t row = 0; row < m; row++) {
-        layer_norm_row(x + row * stride, n, gamma, beta, eps, y + row * stride);
-        if (out != NULL) {
-            quantize_row(y + row * stride, n, out->data + row * rung_q8_stride(n), out->scales + row);
+    for (size_t row = 0; row < m;) {
+        size_t rows = m - row >= NORM_ROWS ? NORM_ROWS : 1;
+        if (rows == NORM_ROWS) {
+            norm_rows(NORM_ROWS, x + row * stride, stride, n, gamma, beta, eps, y + row * stride);
+        } else {
+            norm_rows(1, x + row * stride, stride, n, gamma, beta, eps, y + row * stride);
+        }
+        size_t end = row + rows;
+        for (; row < end; row++) {
+            if (out != NULL) {
+                quantize_row(y + row * stride, n, out->data + row * rung_q8_stride(n), out->scales + row);
+            }
         }
     }
 }
@@ -318,7 +288,8 @@ static size_t attention_scratch_bytes(size_t seq_len, size_t head_size)
     size_t keys_padded = round_up(seq_len, 64);
     size_t floats =
         keys_padded * head_size + seq_len * round_up(head_size, 16) + QUERY_ROWS * (keys_padded + 64) + 2 * keys_padded;
-    return round_up(floats * sizeof(float), 64);
+    size_t bytes_s8 = rung_avx512_attention_s8_scratch_bytes(seq_len, head_size);
+    return round_up(floats * sizeof(float) > bytes_s8 ? floats * sizeof(float) : bytes_s8, 64);
 }
 
 static attention_scratch carve_scratch(const rung_attention *attention)
@@ -332,41 +303,6 @@ static attention_scratch carve_scratch(const rung_attention *attention)
     s.head_sums = s.context + QUERY_ROWS * 64;
     s.sums = s.head_sums + s.keys_padded;
     return s;
-}
-
-/* x[i] lane j <-> x[j] lane i. */
-ALWAYS_INLINE void transpose_16(__m512 x[16])
-{
-    __m512 t[16];
-    UNROLL
-    for (size_t i = 0; i < 8; i++) {
-        t[2 * i] = _mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]);
-        t[2 * i + 1] = _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]);
-    }
-    /* After this, x[4 i + c] holds in its 128-bit part p the columns 4 p + c of the rows 4 i .. 4 i + 3. */
-    UNROLL
-    for (size_t i = 0; i < 4; i++) {
-        __m512d a = _mm512_castps_pd(t[4 * i]);
-        __m512d b = _mm512_castps_pd(t[4 * i + 1]);
-        __m512d c = _mm512_castps_pd(t[4 * i + 2]);
-        __m512d d = _mm512_castps_pd(t[4 * i + 3]);
-        x[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
-        x[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
-        x[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
-        x[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
-    }
-    UNROLL
-    for (size_t c = 0; c < 4; c++) {
-        __m512 low01 = _mm512_shuffle_f32x4(x[c], x[4 + c], 0x44);
-        __m512 high01 = _mm512_shuffle_f32x4(x[c], x[4 + c], 0xee);
-        __m512 low23 = _mm512_shuffle_f32x4(x[8 + c], x[12 + c], 0x44);
-        __m512 high23 = _mm512_shuffle_f32x4(x[8 + c], x[12 + c], 0xee);
-        t[c] = _mm512_shuffle_f32x4(low01, low23, 0x88);
-        t[4 + c] = _mm512_shuffle_f32x4(low01, low23, 0xdd);
-        t[8 + c] = _mm512_shuffle_f32x4(high01, high23, 0x88);
-        t[12 + c] = _mm512_shuffle_f32x4(high01, high23, 0xdd);
-    }
-    memcpy(x, t, sizeof t);
 }
 
 /* A head's keys with lanes over keys, zeros for those past the last. */
@@ -516,18 +452,18 @@ static double peak_s8(size_t rounds)
 {
     __m512i sums[PEAK_SUMS];
     __m512i a = _mm512_set1_epi8(1);
-    _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-    {
+    UNROLL
+    for (size_t i = 0; i < PEAK_SUMS; i++) {
         sums[i] = _mm512_setzero_si512();
     }
     for (size_t round = 0; round < rounds; round++) {
-        _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-        {
+        UNROLL
+        for (size_t i = 0; i < PEAK_SUMS; i++) {
             DOT_S8(sums[i], a, a);
         }
     }
-    _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-    {
+    UNROLL
+    for (size_t i = 0; i < PEAK_SUMS; i++) {
         __asm__ volatile("" : : "v"(sums[i]));
     }
     return 128.0 * PEAK_SUMS * (double)rounds;
@@ -537,18 +473,18 @@ static double peak_f32(size_t rounds)
 {
     __m512 sums[PEAK_SUMS];
     __m512 a = _mm512_set1_ps(1.0f);
-    _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-    {
+    UNROLL
+    for (size_t i = 0; i < PEAK_SUMS; i++) {
         sums[i] = _mm512_setzero_ps();
     }
     for (size_t round = 0; round < rounds; round++) {
-        _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-        {
+        UNROLL
+        for (size_t i = 0; i < PEAK_SUMS; i++) {
             MULTIPLY_ADD(sums[i], a, a);
         }
     }
-    _Pragma("GCC unroll 24") for (size_t i = 0; i < PEAK_SUMS; i++)
-    {
+    UNROLL
+    for (size_t i = 0; i < PEAK_SUMS; i++) {
         __asm__ volatile("" : : "v"(sums[i]));
     }
     return 32.0 * PEAK_SUMS * (double)rounds;
@@ -561,6 +497,7 @@ const rung_kernels rung_kernels_avx512vnni = {
     .linear_f32 = linear_f32,
     .layer_norm = layer_norm,
     .attention = attention,
+    .attention_s8 = rung_avx512_attention_s8,
     .attention_scratch_bytes = attention_scratch_bytes,
     .tanh = tanh_rows,
     .peak_s8 = peak_s8,

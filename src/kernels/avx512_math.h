@@ -1,5 +1,5 @@
 /* avx512_math.h: vmath.h on 16 lanes, operation by operation, and the sums over 16 lanes of kernels.h. Included by
- * avx512.c only. */
+ * the files of the AVX-512 table only. */
 #ifndef RUNG_KERNELS_AVX512_MATH_H
 #define RUNG_KERNELS_AVX512_MATH_H
 
@@ -32,6 +32,19 @@ static inline __m512 v_expf(__m512 x)
     return _mm512_maskz_mov_ps(kept, _mm512_castsi512_ps(y));
 }
 
+/* As vmath_exp2_u8, in 32-bit lanes. */
+static inline __m512i v_exp2_u8(__m512 t)
+{
+    __m512 a = _mm512_max_ps(t, _mm512_set1_ps(VMATH_EXP2_U8_LOW));
+    __m512 rounded = _mm512_add_ps(a, _mm512_set1_ps(VMATH_ROUND));
+    __m512 f = _mm512_sub_ps(a, _mm512_sub_ps(rounded, _mm512_set1_ps(VMATH_ROUND)));
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(VMATH_EXP2_U8_3), f, _mm512_set1_ps(VMATH_EXP2_U8_2));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(VMATH_EXP2_U8_1));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(VMATH_EXP2_U8_0));
+    __m512i y = _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(rounded), 23));
+    return _mm512_cvtps_epi32(_mm512_castsi512_ps(y));
+}
+
 static inline __m512 v_erff(__m512 x)
 {
     __m512 sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0f));
@@ -52,6 +65,20 @@ static inline __m512 v_geluf(__m512 x)
 {
     __m512 half = _mm512_mul_ps(x, _mm512_set1_ps(0.5f));
     return _mm512_fmadd_ps(half, v_erff(_mm512_mul_ps(x, _mm512_set1_ps(VMATH_SQRT_HALF))), half);
+}
+
+static inline __m512 v_gelu_coarsef(__m512 x)
+{
+    __m512 u = _mm512_min_ps(_mm512_set1_ps(VMATH_GELU_CLAMP), _mm512_max_ps(_mm512_set1_ps(-VMATH_GELU_CLAMP), x));
+    __m512 t = _mm512_mul_ps(u, u);
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(VMATH_GELU_15), t, _mm512_set1_ps(VMATH_GELU_13));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_11));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_9));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_7));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_5));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_3));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(VMATH_GELU_1));
+    return _mm512_mul_ps(x, _mm512_fmadd_ps(p, u, _mm512_set1_ps(0.5f)));
 }
 
 static inline __m512 v_tanhf(__m512 x)

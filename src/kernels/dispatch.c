@@ -3,6 +3,10 @@
 #include "kernels/kernels.h"
 #include "kernels/tables.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +21,8 @@ static const char *missing_for_ref(void)
 }
 
 #if defined(__x86_64__)
+#define CPUID_7_1_EAX_AVX_VNNI (1u << 4)
+
 static const char *missing_for_avx2(void)
 {
     if (!__builtin_cpu_supports("avx2")) {
@@ -26,6 +32,21 @@ static const char *missing_for_avx2(void)
         return "FMA";
     }
     return NULL;
+}
+
+static const char *missing_for_avxvnni(void)
+{
+    const char *missing = missing_for_avx2(); /* and the system keeps the state of AVX */
+    if (missing != NULL) {
+        return missing;
+    }
+    /* gcc 12 has no name for it. */
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    bool known = __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0;
+    return known && (eax & CPUID_7_1_EAX_AVX_VNNI) != 0 ? NULL : "AVX-VNNI";
 }
 
 static const char *missing_for_avx512vnni(void)
@@ -53,9 +74,8 @@ static const char *missing_for_avx512vnni(void)
 static const table_entry tables[] = {
     {&rung_kernels_ref, missing_for_ref},
 #if defined(__x86_64__)
-    {&rung_kernels_x86_64_v3, missing_for_avx2},
-    {&rung_kernels_avx2, missing_for_avx2},
-    {&rung_kernels_avx512vnni, missing_for_avx512vnni},
+    {&rung_kernels_x86_64_v3, missing_for_avx2},  {&rung_kernels_avx2, missing_for_avx2},
+    {&rung_kernels_avxvnni, missing_for_avxvnni}, {&rung_kernels_avx512vnni, missing_for_avx512vnni},
 #endif
 };
 

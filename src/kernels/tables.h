@@ -8,6 +8,7 @@ extern const rung_kernels rung_kernels_ref; /* ref.c, any machine */
 #if defined(__x86_64__)
 extern const rung_kernels rung_kernels_x86_64_v3;  /* ref.c again, built for AVX2 and FMA */
 extern const rung_kernels rung_kernels_avx2;       /* avx2.c */
+extern const rung_kernels rung_kernels_avxvnni;    /* avxvnni.c */
 extern const rung_kernels rung_kernels_avx512vnni; /* avx512.c */
 #endif
 
