@@ -65,6 +65,13 @@ static const char *missing_for_i8mm(void)
 }
 #endif
 
+/* Where the portable kernels are the best that rung has: only where the processor is old or its architecture unknown. */
+#if defined(__x86_64__)
+#define NO_FASTER_KERNELS "this processor has no AVX2 with FMA"
+#else
+#define NO_FASTER_KERNELS "rung has no kernels for the vector instructions of this processor"
+#endif
+
 /* Slowest first. */
 static const table_entry tables[] = {
     {&rung_kernels_ref, nothing_missing},
@@ -126,4 +133,9 @@ rung_status rung_kernels_select(const char *name, const rung_kernels **kernels, 
         return RUNG_OK;
     }
     return fail_unknown(name, error);
+}
+
+const char *rung_kernels_slow_because(const char *isa, const rung_kernels *kernels)
+{
+    return isa == NULL && kernels == &rung_kernels_ref ? NO_FASTER_KERNELS : NULL;
 }
