@@ -1,7 +1,9 @@
 /* avx2.c: the kernels for AVX2 and FMA ("avx2"). Called through the table of dispatch.c. Activations are stored as int8
  * and multiplied as int16, see avx2_tiles.h. Bits are those of ref.c: every operation and order is the one that
  * kernels.h fixes. */
+#include "kernels/avx2_attention_s8.h"
 #include "kernels/avx2_math.h"
+#include "kernels/avx2_rows.h"
 #include "kernels/avx2_tiles.h"
 #include "kernels/tables.h"
 
@@ -17,16 +19,6 @@ enum {
     QUERY_ROWS = 12, /* query rows of a head that share a pass over keys and values */
 };
 
-static inline size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline size_t round_up(size_t n, size_t multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
-
 /* The least size of equal blocks that are at most `most`; `most` is a multiple of `multiple`. */
 static inline size_t equal_blocks(size_t n, size_t most, size_t multiple)
 {
@@ -35,58 +27,6 @@ static inline size_t equal_blocks(size_t n, size_t most, size_t multiple)
 }
 
 /* ---- Quantisation. ---- */
-
-static float absmax_row(const float *x, size_t n)
-{
-    __m256 max[4];
-    for (size_t j = 0; j < 4; j++) {
-        max[j] = _mm256_setzero_ps();
-    }
-    size_t i = 0;
-    for (; i + 32 <= n; i += 32) {
-        UNROLL
-        for (size_t j = 0; j < 4; j++) {
-            max[j] = _mm256_max_ps(v_abs(_mm256_loadu_ps(x + i + 8 * j)), max[j]);
-        }
-    }
-    for (; i < n; i += 8) {
-        max[0] = _mm256_max_ps(v_abs(load_lanes(x + i, n - i)), max[0]);
-    }
-    return v_max_lanes(_mm256_max_ps(_mm256_max_ps(max[0], max[1]), _mm256_max_ps(max[2], max[3])));
-}
-
-static inline __m256i quantize_lanes(__m256 x, __m256 inverse)
-{
-    __m256 value = _mm256_max_ps(_mm256_mul_ps(x, inverse), _mm256_set1_ps(-127.0f));
-    return _mm256_cvtps_epi32(_mm256_min_ps(value, _mm256_set1_ps(127.0f)));
-}
-
-static void quantize_row(const float *x, size_t k, uint8_t *q, float *scale)
-{
-    /* Packing interleaves the 128-bit parts. */
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    size_t stride = rung_q8_stride(k);
-    float absmax = absmax_row(x, k);
-    if (absmax < RUNG_Q8_LEAST) {
-        memset(q, 0, stride);
-        *scale = 0.0f;
-        return;
-    }
-    __m256 inverse = _mm256_set1_ps(127.0f / absmax);
-    for (size_t i = 0; i < stride; i += 32) {
-        __m256i parts[4];
-        UNROLL
-        for (size_t j = 0; j < 4; j++) {
-            size_t at = i + 8 * j;
-            __m256 lanes = at < k ? load_lanes(x + at, k - at) : _mm256_setzero_ps();
-            parts[j] = quantize_lanes(lanes, inverse);
-        }
-        __m256i bytes =
-            _mm256_packs_epi16(_mm256_packs_epi32(parts[0], parts[1]), _mm256_packs_epi32(parts[2], parts[3]));
-        _mm256_storeu_si256((__m256i *)(void *)(q + i), _mm256_permutevar8x32_epi32(bytes, order));
-    }
-    *scale = absmax / 127.0f;
-}
 
 static void quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, rung_q8 out)
 {
@@ -188,23 +128,10 @@ typedef struct wide_slice {
     _Alignas(64) int32_t terms[SLICE];
 } wide_slice;
 
-/* k is a multiple of 32. */
 static void widen_rows(const uint8_t *q, size_t stride, size_t rows, size_t k, wide_rows *wide)
 {
     for (size_t r = 0; r < rows; r++) {
-        __m256i terms = _mm256_setzero_si256();
-        for (size_t i = 0; i < k; i += 32) {
-            __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(q + r * stride + i));
-            __m256i first = first_pairs(bytes);
-            __m256i second = second_pairs(bytes);
-            __m256i low = _mm256_unpacklo_epi32(first, second);
-            __m256i high = _mm256_unpackhi_epi32(first, second);
-            int32_t *to = wide->pairs + (r * k + i) / 2;
-            store_s32(to, _mm256_permute2x128_si256(low, high, 0x20));
-            store_s32(to + 8, _mm256_permute2x128_si256(low, high, 0x31));
-            terms = _mm256_add_epi32(terms, _mm256_madd_epi16(first, second));
-        }
-        wide->terms[r] = v_add_lanes_s32(terms);
+        wide->terms[r] = widen_row(q + r * stride, k, wide->pairs + r * k / 2);
     }
 }
 
@@ -454,7 +381,8 @@ static size_t attention_scratch_bytes(size_t seq_len, size_t head_size)
     size_t keys_padded = round_up(seq_len, SLICE);
     size_t floats = keys_padded * head_size + seq_len * round_up(head_size, SLICE) +
                     QUERY_ROWS * (keys_padded + SLICE) + 2 * keys_padded;
-    return round_up(floats * sizeof(float), 64);
+    size_t bytes_s8 = rung_avx2_attention_s8_scratch_bytes(seq_len, head_size);
+    return round_up(floats * sizeof(float) > bytes_s8 ? floats * sizeof(float) : bytes_s8, 64);
 }
 
 static attention_scratch carve_scratch(const rung_attention *attention)
@@ -468,31 +396,6 @@ static attention_scratch carve_scratch(const rung_attention *attention)
     s.head_sums = s.context + QUERY_ROWS * SLICE;
     s.sums = s.head_sums + s.keys_padded;
     return s;
-}
-
-/* x[i] lane j <-> x[j] lane i. */
-ALWAYS_INLINE void transpose_8(__m256 x[8])
-{
-    __m256 t[8];
-    UNROLL
-    for (size_t i = 0; i < 4; i++) {
-        t[2 * i] = _mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]);
-        t[2 * i + 1] = _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]);
-    }
-    /* After this, x[4 i + c] holds in its 128-bit part p the column 4 p + c of the rows 4 i .. 4 i + 3. */
-    UNROLL
-    for (size_t i = 0; i < 2; i++) {
-        x[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
-        x[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
-        x[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
-        x[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
-    }
-    UNROLL
-    for (size_t c = 0; c < 4; c++) {
-        t[c] = _mm256_permute2f128_ps(x[c], x[4 + c], 0x20);
-        t[4 + c] = _mm256_permute2f128_ps(x[c], x[4 + c], 0x31);
-    }
-    memcpy(x, t, sizeof t);
 }
 
 /* A head's keys with lanes over keys, zeros for those past the last. */
@@ -711,6 +614,7 @@ const rung_kernels rung_kernels_avx2 = {
     .linear_f32 = linear_f32,
     .layer_norm = layer_norm,
     .attention = attention,
+    .attention_s8 = rung_avx2_attention_s8,
     .attention_scratch_bytes = attention_scratch_bytes,
     .tanh = tanh_rows,
     .peak_s8 = peak_s8,

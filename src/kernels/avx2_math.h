@@ -1,5 +1,5 @@
 /* avx2_math.h: vmath.h on 8 lanes, operation by operation, loads and stores of tails, and the sums over 16 lanes of
- * kernels.h as two vectors. Included by avx2.c only. */
+ * kernels.h as two vectors. Included by the files of the AVX2 table only. */
 #ifndef RUNG_KERNELS_AVX2_MATH_H
 #define RUNG_KERNELS_AVX2_MATH_H
 
@@ -49,6 +49,19 @@ static inline __m256 v_expf(__m256 x)
     p = _mm256_add_ps(_mm256_fmadd_ps(p, _mm256_mul_ps(r, r), r), _mm256_set1_ps(1.0f));
     __m256i y = _mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(rounded), 23));
     return _mm256_and_ps(_mm256_castsi256_ps(y), _mm256_cmp_ps(x, low, _CMP_NLT_UQ));
+}
+
+/* As vmath_exp2_u8, in 32-bit lanes. */
+static inline __m256i v_exp2_u8(__m256 t)
+{
+    __m256 a = _mm256_max_ps(t, _mm256_set1_ps(VMATH_EXP2_U8_LOW));
+    __m256 rounded = _mm256_add_ps(a, _mm256_set1_ps(VMATH_ROUND));
+    __m256 f = _mm256_sub_ps(a, _mm256_sub_ps(rounded, _mm256_set1_ps(VMATH_ROUND)));
+    __m256 p = _mm256_fmadd_ps(_mm256_set1_ps(VMATH_EXP2_U8_3), f, _mm256_set1_ps(VMATH_EXP2_U8_2));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(VMATH_EXP2_U8_1));
+    p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(VMATH_EXP2_U8_0));
+    __m256i y = _mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(rounded), 23));
+    return _mm256_cvtps_epi32(_mm256_castsi256_ps(y));
 }
 
 /* row[i], of which the permutations look at the low 3 bits and the choice at bit 3, moved up to `upper`'s sign. */

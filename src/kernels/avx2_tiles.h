@@ -1,6 +1,6 @@
 /* avx2_tiles.h: the register tiles of avx2.c: rows x 16 columns in accumulators of 8 lanes, multiplied over a block of k
  * and stored; what follows a product is done by the caller. The right operand is a slice: 16 columns of a panel, copied
- * so that a block of k is contiguous and stays in L1. Included by avx2.c only.
+ * so that a block of k is contiguous and stays in L1. Included by the files of the AVX2 table only.
  *
  * int8 is multiplied as int16, two products at once: a0 w0 + a1 w1 = (a0 + w1) (a1 + w0) - a0 a1 - w0 w1, where the last
  * two terms are summed once a row and once a column. All of it is exact modulo 2^32. So four k of 8 columns take two

@@ -80,6 +80,17 @@ typedef struct rung_attention {
     void *scratch;
 } rung_attention;
 
+/* The same in int8 (attention_s8), for models whose weights are int8. Per head, each row of q and k is quantised as
+ * quantize_rows would, with scales sq[i] and sk[j]; v likewise by column d over all keys, with scale sv[d]. Then
+ *   score[j] = (float)(sum over d of q8[d] k8[j][d]) * sk[j]
+ *   p[j] = 255 * exp2((score[j] - max) * (sq[i] * (log2(e) / sqrt(head_size)))) as an integer (vmath_exp2_u8)
+ *   inverse = 1 / (float)(sum of p)
+ *   context[d] = (float)(sum over j of p[j] v8[j][d]) * (inverse * sv[d])
+ * and column sums as above with p[j] as a float. p is rounded before it is normalised, where the largest is always 255:
+ * the attention of 500 equal keys would round to 0 after. All sums of a row are integers below 2^31 for up to 65,793
+ * keys, and the sum of p is exact as a float. */
+#define RUNG_ATTENTION_S8_MAX_KEYS 65793
+
 typedef struct rung_kernels {
     const char *name; /* "ref", "x86-64-v3", "avx2", "avx512vnni", ... */
 
@@ -103,7 +114,8 @@ typedef struct rung_kernels {
                        float eps, float *y, const rung_q8 *out);
 
     void (*attention)(const rung_attention *attention);
-    size_t (*attention_scratch_bytes)(size_t seq_len, size_t head_size);
+    void (*attention_s8)(const rung_attention *attention);
+    size_t (*attention_scratch_bytes)(size_t seq_len, size_t head_size); /* enough for either */
 
     /* y = tanh(x), n floats; in place allowed. */
     void (*tanh)(const float *x, size_t n, float *y);

@@ -15,14 +15,14 @@ enum {
 
 /* ---- The tile: a slice's line holds k 0 and 1 of 8 columns, their k 2 and 3, then the same of the other 8. ---- */
 
-static void pack_slice(const int8_t *panel, size_t k4, int8_t *slice)
+static void pack_slice(const int8_t *lines, size_t line_bytes, size_t k4, int8_t *slice)
 {
     size_t padded = rung_neon_round_up(k4, 4);
     for (size_t i = 0; i < k4; i++) {
         UNROLL
         for (size_t half = 0; half < 2; half++) {
-            int16x8_t first = vreinterpretq_s16_s8(vld1q_s8(panel + i * LINE_BYTES + 32 * half));
-            int16x8_t second = vreinterpretq_s16_s8(vld1q_s8(panel + i * LINE_BYTES + 32 * half + 16));
+            int16x8_t first = vreinterpretq_s16_s8(vld1q_s8(lines + i * line_bytes + 32 * half));
+            int16x8_t second = vreinterpretq_s16_s8(vld1q_s8(lines + i * line_bytes + 32 * half + 16));
             int8_t *to = slice + i * SLICE_LINE_BYTES + 32 * half;
             vst1q_s8(to, vreinterpretq_s8_s16(vuzp1q_s16(first, second)));
             vst1q_s8(to + 16, vreinterpretq_s8_s16(vuzp2q_s16(first, second)));
@@ -106,6 +106,11 @@ static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogu
     rung_neon_linear_s8(&set, w, x, m, epilogue, residual, y, y_stride);
 }
 
+static void attention_s8(const rung_attention *attention)
+{
+    rung_neon_attention_s8(&set, attention);
+}
+
 /* ---- The machine's peak. ---- */
 
 static double peak_s8(size_t rounds)
@@ -139,6 +144,7 @@ const rung_kernels rung_kernels_neon = {
     .linear_f32 = rung_neon_linear_f32,
     .layer_norm = rung_neon_layer_norm,
     .attention = rung_neon_attention,
+    .attention_s8 = attention_s8,
     .attention_scratch_bytes = rung_neon_attention_scratch_bytes,
     .tanh = rung_neon_tanh,
     .peak_s8 = peak_s8,

@@ -1,8 +1,8 @@
 /* neon.h: what the three tables for arm64 share. All of them run the same functions on floats (neon_f32.c), which every
  * ARMv8.0 processor can; they differ in how they multiply int8, which is a set of tiles: neon.c (smull, smlal),
  * neon_dotprod.c (sdot) and neon_i8mm.c (smmla). Tiles multiply rows of q with a slice: 16 columns of a panel, in an
- * order that suits the instruction, so that a block of k is contiguous and stays in L1. What goes around the tiles is
- * neon_s8.c. Included by these files only. */
+ * order that suits the instruction, so that a block of k is contiguous and stays in L1. What goes around the tiles is in
+ * neon_s8.c and neon_attention_s8.c. Included by these files only. */
 #ifndef RUNG_KERNELS_NEON_H
 #define RUNG_KERNELS_NEON_H
 
@@ -42,8 +42,9 @@ typedef struct rung_neon_s8 {
     size_t tile_rows;    /* the most rows of a tile */
     size_t row_multiple; /* tiles start at multiples of this many rows, and write that many: out must have room */
     rung_neon_tile_s8 *const *tiles; /* [tile_rows]: by rows - 1 */
-    /* slice[steps][256] = 16 columns of a panel, which points to the first of them; lines past k4 are 0. */
-    void (*pack_slice)(const int8_t *panel, size_t k4, int8_t *slice);
+    /* slice[steps][256] = 16 columns of four k a line, as in a panel: lines are [16][4], line_bytes apart. Lines past k4
+     * become 0. */
+    void (*pack_slice)(const int8_t *lines, size_t line_bytes, size_t k4, int8_t *slice);
     /* packed[round_up(rows, 2)][k] = rows of q, k a multiple of 16. NULL when tiles read q as it is. */
     void (*pack_rows)(const uint8_t *q, size_t stride, size_t rows, size_t k, uint8_t *packed);
 } rung_neon_s8;
@@ -74,9 +75,16 @@ void rung_neon_tanh(const float *x, size_t n, float *y);
 double rung_neon_peak_f32(size_t rounds);
 void rung_neon_finish_sums(const rung_neon_sums *sums, rung_epilogue epilogue);
 
-/* neon_s8.c: linear_s8 of kernels.h with the tiles of a set. */
+/* neon_s8.c: linear_s8 of kernels.h with the tiles of a set, and the product with one slice by itself:
+ * out[rows][16] (+)= a[rows][16 steps] slice[16 steps][16]; out has room for rows of the set's multiple. */
 void rung_neon_linear_s8(const rung_neon_s8 *set, const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogue epilogue,
                          const float *residual, float *y, size_t y_stride);
+void rung_neon_multiply_s8(const rung_neon_s8 *set, const uint8_t *a, size_t a_stride, size_t rows, const int8_t *slice,
+                           size_t steps, bool add, int32_t *out, size_t out_stride);
+
+/* neon_attention_s8.c: attention_s8 of kernels.h with the tiles of a set. */
+void rung_neon_attention_s8(const rung_neon_s8 *set, const rung_attention *attention);
+size_t rung_neon_attention_s8_scratch_bytes(size_t seq_len, size_t head_size);
 
 static inline size_t rung_neon_min(size_t a, size_t b)
 {

@@ -12,11 +12,11 @@ enum {
     PEAK_SUMS_S8 = 24,
 };
 
-static void pack_slice(const int8_t *panel, size_t k4, int8_t *slice)
+static void pack_slice(const int8_t *lines, size_t line_bytes, size_t k4, int8_t *slice)
 {
     size_t padded = rung_neon_round_up(k4, 4);
     for (size_t i = 0; i < k4; i++) {
-        vst1q_s8_x4(slice + i * SLICE_LINE_BYTES, vld1q_s8_x4(panel + i * LINE_BYTES));
+        vst1q_s8_x4(slice + i * SLICE_LINE_BYTES, vld1q_s8_x4(lines + i * line_bytes));
     }
     memset(slice + k4 * SLICE_LINE_BYTES, 0, (padded - k4) * SLICE_LINE_BYTES);
 }
@@ -84,6 +84,11 @@ static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogu
     rung_neon_linear_s8(&set, w, x, m, epilogue, residual, y, y_stride);
 }
 
+static void attention_s8(const rung_attention *attention)
+{
+    rung_neon_attention_s8(&set, attention);
+}
+
 /* ---- The machine's peak. ---- */
 
 static double peak_s8(size_t rounds)
@@ -114,6 +119,7 @@ const rung_kernels rung_kernels_neon_dotprod = {
     .linear_f32 = rung_neon_linear_f32,
     .layer_norm = rung_neon_layer_norm,
     .attention = rung_neon_attention,
+    .attention_s8 = attention_s8,
     .attention_scratch_bytes = rung_neon_attention_scratch_bytes,
     .tanh = rung_neon_tanh,
     .peak_s8 = peak_s8,

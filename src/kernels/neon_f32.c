@@ -38,15 +38,12 @@ static void quantize_row(const float *x, size_t k, uint8_t *q, float *scale)
     float32x4_t inverse = vdupq_n_f32(127.0f / absmax);
     for (size_t i = 0; i < k; i += 16) {
         lanes_16 lanes = load_16(x + i, k - i, 0.0f);
-        int16x4_t parts[4];
+        int32x4_t parts[4];
         UNROLL
         for (size_t v = 0; v < 4; v++) {
-            float32x4_t value = vmaxq_f32(vmulq_f32(lanes.v[v], inverse), vdupq_n_f32(-127.0f));
-            parts[v] = vmovn_s32(vcvtnq_s32_f32(vminq_f32(value, vdupq_n_f32(127.0f))));
+            parts[v] = v_quantize(lanes.v[v], inverse);
         }
-        int8x8_t low = vmovn_s16(vcombine_s16(parts[0], parts[1]));
-        int8x8_t high = vmovn_s16(vcombine_s16(parts[2], parts[3]));
-        vst1q_u8(q + i, vreinterpretq_u8_s8(vcombine_s8(low, high)));
+        vst1q_u8(q + i, vreinterpretq_u8_s8(v_narrow(parts)));
     }
     size_t written = rung_neon_round_up(k, 16);
     memset(q + written, 0, stride - written);
@@ -330,7 +327,9 @@ size_t rung_neon_attention_scratch_bytes(size_t seq_len, size_t head_size)
     size_t keys_padded = rung_neon_round_up(seq_len, SLICE);
     size_t floats = keys_padded * head_size + seq_len * rung_neon_round_up(head_size, SLICE) +
                     QUERY_ROWS * (keys_padded + SLICE) + 2 * keys_padded;
-    return rung_neon_round_up(floats * sizeof(float), 64);
+    size_t bytes = rung_neon_round_up(floats * sizeof(float), 64);
+    size_t bytes_s8 = rung_neon_attention_s8_scratch_bytes(seq_len, head_size);
+    return bytes > bytes_s8 ? bytes : bytes_s8;
 }
 
 static attention_scratch carve_scratch(const rung_attention *attention)
@@ -344,19 +343,6 @@ static attention_scratch carve_scratch(const rung_attention *attention)
     s.head_sums = s.context + QUERY_ROWS * SLICE;
     s.sums = s.head_sums + s.keys_padded;
     return s;
-}
-
-/* x[i] lane j <-> x[j] lane i. */
-ALWAYS_INLINE void transpose_4(float32x4_t x[4])
-{
-    float32x4_t even_low = vzip1q_f32(x[0], x[2]);
-    float32x4_t even_high = vzip2q_f32(x[0], x[2]);
-    float32x4_t odd_low = vzip1q_f32(x[1], x[3]);
-    float32x4_t odd_high = vzip2q_f32(x[1], x[3]);
-    x[0] = vzip1q_f32(even_low, odd_low);
-    x[1] = vzip2q_f32(even_low, odd_low);
-    x[2] = vzip1q_f32(even_high, odd_high);
-    x[3] = vzip2q_f32(even_high, odd_high);
 }
 
 /* A head's keys with lanes over keys, zeros for those past the last. */

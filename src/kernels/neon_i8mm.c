@@ -14,17 +14,17 @@ enum {
 };
 
 /* slice[k / 8][8 column pairs][2][8]. */
-static void pack_slice(const int8_t *panel, size_t k4, int8_t *slice)
+static void pack_slice(const int8_t *lines, size_t line_bytes, size_t k4, int8_t *slice)
 {
     size_t padded = rung_neon_round_up(k4, 4);
     for (size_t i = 0; i < padded; i += 2) {
         UNROLL
         for (size_t v = 0; v < 4; v++) {
-            const int8_t *from = panel + i * LINE_BYTES + 16 * v;
+            const int8_t *from = lines + i * line_bytes + 16 * v;
             int8_t *to = slice + i * SLICE_LINE_BYTES + 32 * v;
             int32x4_t zero = vdupq_n_s32(0);
             int32x4_t first = i < k4 ? vreinterpretq_s32_s8(vld1q_s8(from)) : zero;
-            int32x4_t second = i + 1 < k4 ? vreinterpretq_s32_s8(vld1q_s8(from + LINE_BYTES)) : zero;
+            int32x4_t second = i + 1 < k4 ? vreinterpretq_s32_s8(vld1q_s8(from + line_bytes)) : zero;
             vst1q_s8(to, vreinterpretq_s8_s32(vzip1q_s32(first, second)));
             vst1q_s8(to + 16, vreinterpretq_s8_s32(vzip2q_s32(first, second)));
         }
@@ -120,6 +120,11 @@ static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogu
     rung_neon_linear_s8(&set, w, x, m, epilogue, residual, y, y_stride);
 }
 
+static void attention_s8(const rung_attention *attention)
+{
+    rung_neon_attention_s8(&set, attention);
+}
+
 /* ---- The machine's peak. ---- */
 
 static double peak_s8(size_t rounds)
@@ -150,6 +155,7 @@ const rung_kernels rung_kernels_neon_i8mm = {
     .linear_f32 = rung_neon_linear_f32,
     .layer_norm = rung_neon_layer_norm,
     .attention = rung_neon_attention,
+    .attention_s8 = attention_s8,
     .attention_scratch_bytes = rung_neon_attention_scratch_bytes,
     .tanh = rung_neon_tanh,
     .peak_s8 = peak_s8,

@@ -108,6 +108,57 @@ ALWAYS_INLINE float32x4_t v_expf(float32x4_t x)
     return vreinterpretq_f32_u32(vbicq_u32(y, vcltq_f32(x, low)));
 }
 
+/* vmath_exp2_u8 as 32-bit integers. */
+ALWAYS_INLINE int32x4_t v_exp2_u8(float32x4_t t)
+{
+    float32x4_t a = vmaxq_f32(t, vdupq_n_f32(VMATH_EXP2_U8_LOW));
+    float32x4_t rounded = vaddq_f32(a, vdupq_n_f32(VMATH_ROUND));
+    float32x4_t f = vsubq_f32(a, vsubq_f32(rounded, vdupq_n_f32(VMATH_ROUND)));
+    float32x4_t p = vfmaq_f32(vdupq_n_f32(VMATH_EXP2_U8_2), vdupq_n_f32(VMATH_EXP2_U8_3), f);
+    p = vfmaq_f32(vdupq_n_f32(VMATH_EXP2_U8_1), p, f);
+    p = vfmaq_f32(vdupq_n_f32(VMATH_EXP2_U8_0), p, f);
+    uint32x4_t exponent = vshlq_n_u32(vreinterpretq_u32_f32(rounded), 23);
+    return vcvtnq_s32_f32(vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), exponent)));
+}
+
+/* 127 / absmax, or 0 where absmax counts as zero; scales become absmax / 127 or 0. As quantize_rows does for a row. */
+ALWAYS_INLINE float32x4_t v_quantizer(float32x4_t absmax, float *scales)
+{
+    uint32x4_t zero = vcltq_f32(absmax, vdupq_n_f32(RUNG_Q8_LEAST));
+    float32x4_t top = vdupq_n_f32(127.0f);
+    uint32x4_t scale = vreinterpretq_u32_f32(vdivq_f32(absmax, top));
+    vst1q_f32(scales, vreinterpretq_f32_u32(vbicq_u32(scale, zero)));
+    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(vdivq_f32(top, absmax)), zero));
+}
+
+/* The nearest integers to x * inverse in -127..127, ties to even. */
+ALWAYS_INLINE int32x4_t v_quantize(float32x4_t x, float32x4_t inverse)
+{
+    float32x4_t value = vmaxq_f32(vmulq_f32(x, inverse), vdupq_n_f32(-127.0f));
+    return vcvtnq_s32_f32(vminq_f32(value, vdupq_n_f32(127.0f)));
+}
+
+/* The low bytes of 16 integers. */
+ALWAYS_INLINE int8x16_t v_narrow(const int32x4_t x[4])
+{
+    int16x8_t low = vcombine_s16(vmovn_s32(x[0]), vmovn_s32(x[1]));
+    int16x8_t high = vcombine_s16(vmovn_s32(x[2]), vmovn_s32(x[3]));
+    return vcombine_s8(vmovn_s16(low), vmovn_s16(high));
+}
+
+/* x[i] lane j <-> x[j] lane i. */
+ALWAYS_INLINE void transpose_4(float32x4_t x[4])
+{
+    float32x4_t even_low = vzip1q_f32(x[0], x[2]);
+    float32x4_t even_high = vzip2q_f32(x[0], x[2]);
+    float32x4_t odd_low = vzip1q_f32(x[1], x[3]);
+    float32x4_t odd_high = vzip2q_f32(x[1], x[3]);
+    x[0] = vzip1q_f32(even_low, odd_low);
+    x[1] = vzip2q_f32(even_low, odd_low);
+    x[2] = vzip1q_f32(even_high, odd_high);
+    x[3] = vzip2q_f32(even_high, odd_high);
+}
+
 /* For the 16 lanes at once, since a table of 16 numbers takes four registers. */
 typedef struct erf_lookup {
     uint8x16_t bytes[4]; /* of the number to take, for each lane */

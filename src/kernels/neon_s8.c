@@ -15,13 +15,12 @@ static size_t equal_blocks(size_t n, size_t most, size_t multiple)
     return rung_neon_round_up((n + blocks - 1) / blocks, multiple);
 }
 
-/* sums[rows][COLUMNS] (+)= the product with 16 columns. */
-static void multiply_slice(const rung_neon_s8 *set, const uint8_t *a, size_t a_stride, size_t rows, const int8_t *slice,
-                           size_t steps, bool add, int32_t *sums)
+void rung_neon_multiply_s8(const rung_neon_s8 *set, const uint8_t *a, size_t a_stride, size_t rows, const int8_t *slice,
+                           size_t steps, bool add, int32_t *out, size_t out_stride)
 {
     for (size_t r = 0; r < rows;) {
         size_t tile_rows = rung_neon_tile_rows(rows - r, set->tile_rows, set->row_multiple);
-        set->tiles[tile_rows - 1](a + r * a_stride, a_stride, slice, steps, add, sums + r * COLUMNS, COLUMNS);
+        set->tiles[tile_rows - 1](a + r * a_stride, a_stride, slice, steps, add, out + r * out_stride, out_stride);
         r += tile_rows;
     }
 }
@@ -45,8 +44,9 @@ static void multiply_columns(const rung_neon_s8 *set, const rung_linear_s8 *w, c
         for (size_t c = 0; c < columns; c += SLICE) {
             size_t panel = (column0 + c) / RUNG_PANEL;
             const int8_t *from = w->panels + (panel * all_k4 + k0 / 4) * LINE_BYTES + 4 * ((column0 + c) % RUNG_PANEL);
-            set->pack_slice(from, k4, slice);
-            multiply_slice(set, a, set->pack_rows != NULL ? k : stride, rows, slice, k / STEP_K, k0 > 0, sums + c);
+            set->pack_slice(from, LINE_BYTES, k4, slice);
+            rung_neon_multiply_s8(set, a, set->pack_rows != NULL ? k : stride, rows, slice, k / STEP_K, k0 > 0,
+                                  sums + c, COLUMNS);
         }
     }
 }

@@ -422,9 +422,13 @@ static size_t attention_scratch_floats(size_t seq_len, size_t head_size)
            2 * keys_padded;
 }
 
+static size_t attention_s8_scratch_bytes(size_t seq_len, size_t head_size);
+
 static size_t attention_scratch_bytes(size_t seq_len, size_t head_size)
 {
-    return (attention_scratch_floats(seq_len, head_size) * sizeof(float) + 63) / 64 * 64;
+    size_t bytes_f32 = attention_scratch_floats(seq_len, head_size) * sizeof(float);
+    size_t bytes_s8 = attention_s8_scratch_bytes(seq_len, head_size);
+    return ((bytes_f32 > bytes_s8 ? bytes_f32 : bytes_s8) + 63) / 64 * 64;
 }
 
 static attention_scratch carve_scratch(const rung_attention *attention)
@@ -506,6 +510,14 @@ static void attend_rows(const rung_attention *attention, size_t head, size_t row
     }
 }
 
+/* The mean of the heads' column sums. */
+static void add_importance(const rung_attention *attention, const float *sums)
+{
+    for (size_t j = 0; attention->column_sums != NULL && j < attention->seq_len; j++) {
+        attention->column_sums[j] += sums[j] / (float)attention->num_heads;
+    }
+}
+
 static void attention(const rung_attention *attention)
 {
     attention_scratch s = carve_scratch(attention);
@@ -520,11 +532,138 @@ static void attention(const rung_attention *attention)
             s.sums[j] += s.head_sums[j];
         }
     }
-    if (attention->column_sums != NULL) {
+    add_importance(attention, s.sums);
+}
+
+/* ---- Attention, int8: sums of integers are exact in any order, so loops are written for the compiler. ---- */
+
+typedef struct attention_s8_scratch {
+    size_t key_stride;
+    float *key_scales;   /* [seq_len] */
+    float *value_scales; /* [head_size] */
+    float *head_sums;    /* [seq_len] column sums of one head */
+    float *sums;         /* [seq_len] of the heads so far */
+    float *scores;       /* [seq_len] */
+    int32_t *context;    /* [head_size] */
+    int8_t *keys;        /* [seq_len][key_stride] */
+    int8_t *values;      /* [seq_len][head_size] */
+    int8_t *query;       /* [key_stride] */
+    uint8_t *p;          /* [seq_len] */
+} attention_s8_scratch;
+
+static size_t attention_s8_scratch_bytes(size_t seq_len, size_t head_size)
+{
+    size_t key_stride = rung_q8_stride(head_size);
+    size_t words = 4 * seq_len + 2 * head_size;
+    return words * sizeof(float) + seq_len * (key_stride + head_size) + key_stride + seq_len;
+}
+
+static attention_s8_scratch carve_s8_scratch(const rung_attention *attention)
+{
+    size_t seq_len = attention->seq_len;
+    size_t head_size = attention->head_size;
+    attention_s8_scratch s = {.key_stride = rung_q8_stride(head_size), .key_scales = attention->scratch};
+    s.value_scales = s.key_scales + seq_len;
+    s.head_sums = s.value_scales + head_size;
+    s.sums = s.head_sums + seq_len;
+    s.scores = s.sums + seq_len;
+    s.context = (int32_t *)(void *)(s.scores + seq_len);
+    s.keys = (int8_t *)(s.context + head_size);
+    s.values = s.keys + seq_len * s.key_stride;
+    s.query = s.values + seq_len * head_size;
+    s.p = (uint8_t *)(s.query + s.key_stride);
+    return s;
+}
+
+/* The values of a head, each column with its own scale. */
+static void quantize_values(const rung_attention *attention, size_t head, const attention_s8_scratch *s)
+{
+    const float *v = attention->v + head * attention->head_size;
+    for (size_t d = 0; d < attention->head_size; d++) {
+        float absmax = 0.0f;
         for (size_t j = 0; j < attention->seq_len; j++) {
-            attention->column_sums[j] += s.sums[j] / (float)attention->num_heads;
+            absmax = vmath_max(fabsf(v[j * attention->stride + d]), absmax);
+        }
+        bool zero = absmax < RUNG_Q8_LEAST;
+        float inverse = zero ? 0.0f : 127.0f / absmax;
+        s->value_scales[d] = zero ? 0.0f : absmax / 127.0f;
+        for (size_t j = 0; j < attention->seq_len; j++) {
+            float value = vmath_min(vmath_max(v[j * attention->stride + d] * inverse, -127.0f), 127.0f);
+            s->values[j * attention->head_size + d] = (int8_t)(vmath_bits(value + VMATH_ROUND) - VMATH_ROUND_BITS);
         }
     }
+}
+
+static void quantize_keys(const rung_attention *attention, size_t head, const attention_s8_scratch *s)
+{
+    for (size_t j = 0; j < attention->seq_len; j++) {
+        quantize_row(attention->k + j * attention->stride + head * attention->head_size, attention->head_size,
+                     (uint8_t *)s->keys + j * s->key_stride, s->key_scales + j);
+    }
+}
+
+static int32_t dot_s8(const int8_t *x, const int8_t *y, size_t n)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += x[i] * y[i];
+    }
+    return sum;
+}
+
+/* p = 255 exp2(...) of one query over all keys; returns 1 / their sum. */
+static float softmax_row_s8(const attention_s8_scratch *s, size_t seq_len, size_t head_size, float query_scale)
+{
+    for (size_t j = 0; j < seq_len; j++) {
+        s->scores[j] = (float)dot_s8(s->query, s->keys + j * s->key_stride, head_size) * s->key_scales[j];
+    }
+    float max = max_row(s->scores, seq_len);
+    float factor = query_scale * (VMATH_LOG2_E / sqrtf((float)head_size));
+    int32_t total = 0;
+    for (size_t j = 0; j < seq_len; j++) {
+        s->p[j] = vmath_exp2_u8((s->scores[j] - max) * factor);
+        total += s->p[j];
+    }
+    return 1.0f / (float)total;
+}
+
+static void attend_row_s8(const rung_attention *attention, size_t head, size_t row, const attention_s8_scratch *s)
+{
+    size_t head_size = attention->head_size;
+    size_t seq_len = attention->seq_len;
+    float query_scale;
+    quantize_row(attention->q + row * attention->stride + head * head_size, head_size, (uint8_t *)s->query,
+                 &query_scale);
+    float inverse = softmax_row_s8(s, seq_len, head_size, query_scale);
+    memset(s->context, 0, head_size * sizeof *s->context);
+    for (size_t j = 0; j < seq_len; j++) {
+        s->head_sums[j] = fmaf((float)s->p[j], inverse, s->head_sums[j]);
+        for (size_t d = 0; d < head_size; d++) {
+            s->context[d] += s->p[j] * s->values[j * head_size + d];
+        }
+    }
+    float *to = attention->context + row * attention->context_stride + head * head_size;
+    for (size_t d = 0; d < head_size; d++) {
+        to[d] = (float)s->context[d] * (inverse * s->value_scales[d]);
+    }
+}
+
+static void attention_s8(const rung_attention *attention)
+{
+    attention_s8_scratch s = carve_s8_scratch(attention);
+    memset(s.sums, 0, attention->seq_len * sizeof *s.sums);
+    for (size_t head = 0; head < attention->num_heads; head++) {
+        quantize_keys(attention, head, &s);
+        quantize_values(attention, head, &s);
+        memset(s.head_sums, 0, attention->seq_len * sizeof *s.head_sums);
+        for (size_t row = 0; row < attention->seq_len; row++) {
+            attend_row_s8(attention, head, row, &s);
+        }
+        for (size_t j = 0; j < attention->seq_len; j++) {
+            s.sums[j] += s.head_sums[j];
+        }
+    }
+    add_importance(attention, s.sums);
 }
 
 static void tanh_rows(const float *x, size_t n, float *y)
@@ -576,6 +715,7 @@ const rung_kernels TABLE = {
     .linear_f32 = linear_f32,
     .layer_norm = layer_norm,
     .attention = attention,
+    .attention_s8 = attention_s8,
     .attention_scratch_bytes = attention_scratch_bytes,
     .tanh = tanh_rows,
     .peak_s8 = peak_s8,

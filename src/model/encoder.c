@@ -173,10 +173,12 @@ static void attend(rung_batch *batch, bool with_importance)
 {
     const rung_model_config *config = &batch->model->config;
     size_t hidden = config->hidden_size;
+    void (*attention)(const rung_attention *) =
+        is_int8(batch) ? batch->kernels->attention_s8 : batch->kernels->attention;
     for (size_t s = 0; s < batch->num_sequences; s++) {
         size_t first = batch->starts[s];
         const float *qkv = batch->qkv + first * 3 * hidden;
-        batch->kernels->attention(&(rung_attention){
+        attention(&(rung_attention){
             .seq_len = batch->starts[s + 1] - first,
             .num_heads = config->num_heads,
             .head_size = config->head_size,
