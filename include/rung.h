@@ -114,7 +114,7 @@ typedef struct rung_level_answer {
     size_t kept_words;           /* of them sent up; equal to words when nothing was */
     size_t bytes_up;             /* body of the request to the next level, 0 when none was sent */
     size_t bytes_down;           /* body of its reply */
-    double compute_ms;           /* processor time here, divided by the level's speed */
+    double compute_ms;           /* processor time here (elapsed, where threads share a text), by the level's speed */
     double queue_ms;             /* waiting for other requests: 0 in one process */
     double link_ms;              /* on the link to the next level, both ways, emulated */
 } rung_level_answer;

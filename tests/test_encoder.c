@@ -300,6 +300,119 @@ static void every_table_and_batch_gives_the_same_bits(rung_precision precision)
     rung_model_close(model);
 }
 
+/* All tokens of a batch after all layers, and their importance. */
+typedef struct outcome {
+    float hidden[256 * 104];
+    float importance[256];
+} outcome;
+
+static void run_all_layers(rung_batch *batch, const size_t *lengths, size_t count, outcome *out)
+{
+    rung_prng prng = {5};
+    int32_t ids[256];
+    uint8_t types[256];
+    rung_batch_clear(batch);
+    for (size_t s = 0; s < count; s++) {
+        for (size_t i = 0; i < lengths[s]; i++) {
+            ids[i] = (int32_t)rung_prng_below(&prng, batch->model->config.vocab_size);
+            types[i] = (uint8_t)rung_prng_below(&prng, 2);
+        }
+        rung_batch_add(batch, ids, types, lengths[s]);
+    }
+    for (size_t layer = 0; layer < batch->model->config.num_layers; layer++) {
+        rung_encoder_layer(batch, layer, layer < 2);
+    }
+    *out = (outcome){0};
+    memcpy(out->hidden, batch->hidden, batch->num_tokens * batch->model->config.hidden_size * sizeof(float));
+    memcpy(out->importance, batch->importance, batch->num_tokens * sizeof(float));
+}
+
+static void threads_give_the_same_bits(rung_precision precision)
+{
+    static const struct {
+        size_t count, lengths[3];
+    } batches[] = {{1, {1}}, {1, {5}}, {1, {130}}, {2, {7, 61}}, {3, {130, 2, 124}}};
+    /* Blocks of the feed-forward part are 36 rows with the wide intermediate size. */
+    static const size_t intermediate_sizes[] = {212, 3000};
+    static outcome alone, together;
+    rung_error error;
+    for (size_t m = 0; m < 2; m++) {
+        const rung_model_config shape = {.num_layers = 3,
+                                         .hidden_size = 104,
+                                         .intermediate_size = intermediate_sizes[m],
+                                         .num_heads = 4,
+                                         .max_tokens = 130,
+                                         .num_labels = 2};
+        rung_model *model;
+        rung_batch batch;
+        const rung_kernels *kernels;
+        assert_int_equal(rung_kernels_select(NULL, &kernels, &error), RUNG_OK);
+        assert_int_equal(rung_model_random(&shape, precision, 7, &model, &error), RUNG_OK);
+        open_batch(&batch, model, kernels, 256);
+        for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
+            assert_int_equal(rung_batch_share(&batch, NULL, &error), RUNG_OK);
+            run_all_layers(&batch, batches[b].lengths, batches[b].count, &alone);
+            for (size_t threads = 1; threads <= 5; threads += threads < 3 ? 1 : 2) {
+                rung_thread_pool *pool;
+                assert_int_equal(rung_thread_pool_create(threads, &pool, &error), RUNG_OK);
+                assert_int_equal(rung_batch_share(&batch, pool, &error), RUNG_OK);
+                run_all_layers(&batch, batches[b].lengths, batches[b].count, &together);
+                assert_memory_equal(&alone, &together, sizeof alone);
+                assert_int_equal(rung_batch_share(&batch, NULL, &error), RUNG_OK);
+                rung_thread_pool_free(pool);
+            }
+        }
+        rung_batch_deinit(&batch);
+        rung_model_close(model);
+    }
+}
+
+static void int8_is_the_same_bits_on_any_number_of_threads(void **state)
+{
+    (void)state;
+    threads_give_the_same_bits(RUNG_PRECISION_INT8);
+}
+
+static void fp32_is_the_same_bits_on_any_number_of_threads(void **state)
+{
+    (void)state;
+    threads_give_the_same_bits(RUNG_PRECISION_FP32);
+}
+
+static void count_part(void *context, rung_encoder_part part)
+{
+    size_t *counts = context;
+    counts[part]++;
+}
+
+static void a_probe_hears_of_every_part(void **state)
+{
+    (void)state;
+    const rung_model_config shape = {
+        .num_layers = 2, .hidden_size = 32, .intermediate_size = 64, .num_heads = 2, .max_tokens = 16, .num_labels = 2};
+    rung_error error;
+    rung_model *model;
+    rung_batch batch;
+    const rung_kernels *kernels;
+    size_t counts[RUNG_ENCODER_PARTS] = {0};
+    const rung_encoder_probe probe = {.done = count_part, .context = counts};
+    assert_int_equal(rung_kernels_select(NULL, &kernels, &error), RUNG_OK);
+    assert_int_equal(rung_model_random(&shape, RUNG_PRECISION_INT8, 1, &model, &error), RUNG_OK);
+    open_batch(&batch, model, kernels, 16);
+    batch.probe = &probe;
+    rung_batch_add(&batch, (int32_t[3]){1, 2, 3}, (uint8_t[3]){0}, 3);
+    float logits[2];
+    for (size_t layer = 0; layer < 2; layer++) {
+        rung_encoder_layer(&batch, layer, false);
+        rung_exit_logits(&batch, layer, 0, logits);
+    }
+    for (size_t part = 0; part < RUNG_ENCODER_PARTS; part++) {
+        assert_true(counts[part] >= (part == RUNG_PART_EMBEDDING ? 1 : 2));
+    }
+    rung_batch_deinit(&batch);
+    rung_model_close(model);
+}
+
 static void int8_is_the_same_bits_everywhere(void **state)
 {
     (void)state;
@@ -407,6 +520,9 @@ int main(void)
         cmocka_unit_test(int8_is_the_same_bits_everywhere),
         cmocka_unit_test(fp32_is_the_same_bits_everywhere),
         cmocka_unit_test(bits_are_the_same_on_every_architecture),
+        cmocka_unit_test(int8_is_the_same_bits_on_any_number_of_threads),
+        cmocka_unit_test(fp32_is_the_same_bits_on_any_number_of_threads),
+        cmocka_unit_test(a_probe_hears_of_every_part),
         cmocka_unit_test(batch_refuses_what_does_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

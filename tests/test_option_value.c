@@ -41,6 +41,10 @@ static void every_type(void **state)
     assert_int_equal(value.num_numbers, 3);
     assert_true(value.numbers[0] == 0.9 && value.numbers[1] == 0.8 && value.numbers[2] == 1);
     rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_TOKENS, "16, 64,512,1,2,3,4,5,6");
+    assert_int_equal(value.num_numbers, 9);
+    assert_true(value.numbers[0] == 16 && value.numbers[1] == 64 && value.numbers[8] == 6);
+    rung_option_value_deinit(&value);
     value = parse(RUNG_OPTION_POLICY_PRUNE_UNIT, "word");
     assert_int_equal(value.choice, RUNG_PRUNE_WORD);
     rung_option_value_deinit(&value);
@@ -87,6 +91,10 @@ static void refusals(void **state)
         {RUNG_OPTION_POLICY_OFFLOAD_K, "0", RUNG_INVALID, "x: 0 is outside the range: above 0, at most 1000000"},
         {RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, "0.9,2", RUNG_INVALID, "x: 2 is outside the range: 0 to 1"},
         {RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, "0.9,,1", RUNG_INVALID, "x: '' is not a number (0 to 1)"},
+        {RUNG_OPTION_TOKENS, "16,1.5", RUNG_INVALID, "x: '1.5' is not a whole number (1 to 512)"},
+        {RUNG_OPTION_TOKENS, "16,,2", RUNG_INVALID, "x: '' is not a whole number (1 to 512)"},
+        {RUNG_OPTION_TOKENS, "16,513", RUNG_INVALID, "x: 513 is outside the range: 1 to 512"},
+        {RUNG_OPTION_TOKENS, "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1", RUNG_LIMIT, "x: more than 16 numbers"},
         {RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, "0,0,0,0,0,0,0,0,0", RUNG_LIMIT, "x: more than 8 numbers"},
         {RUNG_OPTION_POLICY_EXIT_RULE, "agre", RUNG_INVALID,
          "x: 'agre' is not one of off, paper or agree; did you mean 'agree'?"},

@@ -37,11 +37,11 @@ static void await_wake(inbox *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-static rung_workers *create(size_t threads)
+static rung_workers *create(size_t threads, size_t threads_per_text)
 {
     rung_error error;
     rung_workers *workers = NULL;
-    assert_int_equal(rung_workers_create(threads, wake, &box, &workers, &error), RUNG_OK);
+    assert_int_equal(rung_workers_create(threads, threads_per_text, wake, &box, &workers, &error), RUNG_OK);
     return workers;
 }
 
@@ -101,7 +101,7 @@ static void each_errand_comes_back_once(void **state)
     static const char *const texts[] = {"a film", "it was good and long and not dull at all", "dull"};
     rung_generation *generation = open_model(TINY_MODEL, "0ms", 1);
     rung_errand *errands[MANY];
-    rung_workers *workers = create(2);
+    rung_workers *workers = create(4, 2);
     double score[3] = {0};
     assert_true(rung_workers_wait_s(workers) == 0);
     for (size_t i = 0; i < MANY; i++) {
@@ -126,7 +126,7 @@ static void what_nobody_waits_for_is_not_computed(void **state)
 {
     (void)state;
     rung_generation *generation = open_model(TINY_MODEL, "0ms", 1);
-    rung_workers *workers = create(2);
+    rung_workers *workers = create(2, 1);
     rung_errand *gone = new_errand(generation, "a film");
     rung_errand *late = new_errand(generation, "a film");
     rung_errand *too_long = new_errand(generation, "a film");
@@ -170,7 +170,7 @@ static void generations_do_not_mix(void **state)
     rung_generation *generations[2] = {open_model(TINY_MODEL, "0ms", 1), open_model(ODD_MODEL, "0ms", 2)};
     rung_errand *errands[MANY];
     double score[2] = {0};
-    rung_workers *workers = create(2);
+    rung_workers *workers = create(2, 1);
     for (size_t i = 0; i < MANY; i++) {
         errands[i] = new_errand(generations[i % 3 == 0], "a film");
         rung_workers_submit(workers, errands[i]);
@@ -196,7 +196,7 @@ static void an_errand_changes_its_generation(void **state)
     (void)state;
     rung_error error;
     rung_generation *generations[2] = {open_model(TINY_MODEL, "0ms", 1), open_model(ODD_MODEL, "0ms", 2)};
-    rung_workers *workers = create(1);
+    rung_workers *workers = create(1, 1);
     rung_errand *errand = new_errand(generations[0], "a film");
     double score[2] = {0};
     for (size_t i = 0; i < 6; i++) {
@@ -225,7 +225,7 @@ static void idle_workers_leave_an_old_generation(void **state)
     (void)state;
     rung_generation *old = open_model(TINY_MODEL, "0ms", 1);
     rung_generation *next = open_model(TINY_MODEL, "0ms", 2);
-    rung_workers *workers = create(1);
+    rung_workers *workers = create(1, 1);
     rung_workers_renew(workers, old);
     rung_errand *errand = new_errand(old, "a film");
     rung_workers_submit(workers, errand);
@@ -246,7 +246,7 @@ static void a_full_queue_is_estimated_and_dropped(void **state)
     (void)state;
     rung_generation *generation = open_model(TINY_MODEL, "1s", 1);
     rung_errand *errands[8];
-    rung_workers *workers = create(2);
+    rung_workers *workers = create(2, 1);
     for (size_t i = 0; i < 8; i++) {
         errands[i] = new_errand(generation, "a film");
         errands[i]->queued_s += 3600; /* the wait is of the test's making */
@@ -277,7 +277,7 @@ static void a_full_batch_does_not_wait(void **state)
     (void)state;
     rung_generation *generation = open_model(TINY_MODEL, "1s", 1);
     rung_errand *errands[3];
-    rung_workers *workers = create(1);
+    rung_workers *workers = create(1, 1);
     generation->config.batch_max_tokens = 2 * rung_generation_model(generation)->config.max_tokens;
     for (size_t i = 0; i < 3; i++) {
         errands[i] = new_errand(generation, "a film");
@@ -303,14 +303,14 @@ static void what_was_not_computed_is_not_measured(void **state)
     (void)state;
     rung_generation *generation = open_model(TINY_MODEL, "1s", 1);
     generation->config.batch_max_tokens = 128; /* as many as those that are gone claim to have */
-    rung_workers *workers = create(1);
+    rung_workers *workers = create(3, 8);
     rung_errand *waits = new_errand(generation, "a film");
     waits->queued_s += 3600;
     waits->text_bytes = 200;
     rung_workers_submit(workers, waits);
     double before_s = rung_workers_wait_s(workers);
     rung_workers_free(workers);
-    workers = create(1);
+    workers = create(3, 8);
     for (size_t i = 0; i < 50; i++) {
         rung_errand *gone = new_errand(generation, "a film");
         atomic_store(&gone->cancelled, true);

@@ -393,6 +393,7 @@ static rung_status finish(builder *b, uint32_t num_levels)
     if (status == RUNG_OK) {
         config->precision = (rung_precision)rung_options_choice(config->options, RUNG_OPTION_PRECISION);
         config->threads = (uint32_t)rung_options_integer(config->options, RUNG_OPTION_THREADS);
+        config->threads_per_text = (uint32_t)rung_options_integer(config->options, RUNG_OPTION_THREADS_PER_TEXT);
         status = fill_policy(b);
     }
     return status;

@@ -32,7 +32,8 @@ typedef struct rung_cascade_config {
     rung_label_rename *renames;
     char *calibration_path; /* NULL: none */
     rung_precision precision;
-    uint32_t threads; /* 0: as many as there are processors */
+    uint32_t threads;          /* 0: as many as there are processors */
+    uint32_t threads_per_text; /* 0: those that no other text needs */
     rung_policy policy;
     rung_options *options; /* every value in force and where it came from, for rung_options_show */
 } rung_cascade_config;

@@ -79,7 +79,7 @@ static void print_limit(const rung_option_spec *spec, double limit, char *out, s
             unit = rates[i].name;
         }
     }
-    if (spec->type == RUNG_TYPE_INTEGER) {
+    if (spec->type == RUNG_TYPE_INTEGER || spec->type == RUNG_TYPE_INTEGERS) {
         snprintf(out, size, "%.0f", limit);
     } else {
         char number[RUNG_NUMBER_BYTES];
@@ -197,6 +197,7 @@ static rung_status parse_quantity(const rung_option_spec *spec, const char *cont
 static rung_status parse_numbers(const rung_option_spec *spec, const char *context, const char *text,
                                  rung_option_value *value, rung_error *error)
 {
+    uint32_t most = spec->type == RUNG_TYPE_INTEGERS ? RUNG_MAX_NUMBERS : RUNG_MAX_LEVELS;
     value->num_numbers = 0;
     for (const char *at = text; at != NULL;) {
         at += strspn(at, " ");
@@ -207,15 +208,19 @@ static rung_status parse_numbers(const rung_option_spec *spec, const char *conte
         }
         char item[48];
         char shown[RUNG_QUOTED_BYTES];
-        if (value->num_numbers == RUNG_MAX_LEVELS) {
-            return rung_fail(error, RUNG_LIMIT, "%s: more than %d numbers", context, RUNG_MAX_LEVELS);
+        if (value->num_numbers == most) {
+            return rung_fail(error, RUNG_LIMIT, "%s: more than %u numbers", context, most);
         }
         rung_shorten(at, used, shown);
         snprintf(item, sizeof item, "%.*s", (int)(used < sizeof item ? used : sizeof item - 1), at);
-        rung_status status = parse_number(spec, context, item, shown, &value->numbers[value->num_numbers], error);
+        double *number = &value->numbers[value->num_numbers];
+        rung_option_value whole = {0};
+        rung_status status = spec->type == RUNG_TYPE_INTEGERS ? parse_integer(spec, context, item, shown, &whole, error)
+                                                              : parse_number(spec, context, item, shown, number, error);
         if (status != RUNG_OK) {
             return status;
         }
+        *number = spec->type == RUNG_TYPE_INTEGERS ? whole.number : *number;
         value->num_numbers++;
         at = at[length] == ',' ? at + length + 1 : NULL;
     }
@@ -346,6 +351,7 @@ static rung_status parse_typed(const rung_option_spec *spec, const char *context
     case RUNG_TYPE_NUMBER_OR_WORD:
         value->is_word = rung_find_choice(spec->choices, text, NULL);
         return value->is_word ? RUNG_OK : parse_number(spec, context, text, shown, &value->number, error);
+    case RUNG_TYPE_INTEGERS:
     case RUNG_TYPE_NUMBERS:
         return parse_numbers(spec, context, text, value, error);
     case RUNG_TYPE_CHOICE:

@@ -32,11 +32,15 @@ typedef struct rung_command_spec {
     const char *description; /* for its --help and the man page */
 } rung_command_spec;
 
+/* Of a list: one a level, or those of a bench. */
+#define RUNG_MAX_NUMBERS 16
+
 typedef enum rung_option_type {
     RUNG_TYPE_BOOL,    /* flag without a value, or =true, =false */
     RUNG_TYPE_INTEGER, /* >= 0 */
     RUNG_TYPE_NUMBER,
     RUNG_TYPE_NUMBER_OR_WORD, /* a number or the one word in `choices` */
+    RUNG_TYPE_INTEGERS,       /* one whole number or a list: "16,64,128" */
     RUNG_TYPE_NUMBERS,        /* one number or a list: "0.9,0.8", [0.9, 0.8] */
     RUNG_TYPE_TEXT,
     RUNG_TYPE_PATH,   /* in a file: relative to the file's directory */
@@ -102,10 +106,18 @@ typedef enum rung_option_id {
     RUNG_OPTION_SHAPE,
     RUNG_OPTION_TOKENS,
     RUNG_OPTION_BATCH,
+    RUNG_OPTION_BENCH_THREADS,
+    RUNG_OPTION_BENCH_PRECISION,
+    RUNG_OPTION_SPLIT,
+    RUNG_OPTION_PARTS,
+    RUNG_OPTION_PEAKS,
+    RUNG_OPTION_LOAD,
+    RUNG_OPTION_ROWS,
     RUNG_OPTION_REPEATS,
     RUNG_OPTION_MAX_LINE,
     RUNG_OPTION_PRECISION,
     RUNG_OPTION_THREADS,
+    RUNG_OPTION_THREADS_PER_TEXT,
     RUNG_OPTION_ISA,
     RUNG_OPTION_CALIBRATION,
     RUNG_OPTION_LABELS,
@@ -206,7 +218,7 @@ typedef struct rung_option_value {
     double number;    /* NUMBER, TIME (seconds), RATE (bits per second), SIZE (bytes) */
     uint32_t choice;  /* CHOICE: index in choices */
     uint32_t num_numbers;
-    double numbers[RUNG_MAX_LEVELS];
+    double numbers[RUNG_MAX_NUMBERS]; /* INTEGERS, NUMBERS */
     size_t num_pairs;
     char **pairs; /* MAP: [2 num_pairs] name, value, name, value, ... */
 } rung_option_value;

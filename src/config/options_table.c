@@ -14,10 +14,9 @@
 #define SHOW RUNG_COMMAND_CONFIG
 #define SERVE RUNG_COMMAND_SERVE
 #define PROFILE RUNG_COMMAND_PROFILE
-#define RUNS (CLASSIFY | DEMO | FIT | BENCH | SHOW | SERVE | PROFILE) /* commands that open a model */
-#define CASCADE (CLASSIFY | DEMO | FIT | SHOW | SERVE | PROFILE)      /* commands that load a cascade */
-#define NODE (SERVE | SHOW)                                           /* commands that load a node */
-#define EVERY (RUNS | QUANTIZE | RUNG_COMMAND_COMPLETION | RUNG_COMMAND_MAN)
+#define CASCADE (CLASSIFY | DEMO | FIT | SHOW | SERVE | PROFILE) /* commands that load a cascade */
+#define NODE (SERVE | SHOW)                                      /* commands that load a node */
+#define EVERY (CASCADE | BENCH | QUANTIZE | RUNG_COMMAND_COMPLETION | RUNG_COMMAND_MAN)
 
 /* The largest integer that is exact in every JSON reader. */
 #define MAX_INTEGER 9007199254740992.0
@@ -74,8 +73,9 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                             .value_name = "FILE", .help = "the file to write; replaced by rename"},
     [RUNG_OPTION_JSON] = {"json", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_OUTPUT, CLASSIFY | BENCH | DEMO | PROFILE,
                           .default_text = "false", .help = "JSON lines: in and out for classify, out for the others"},
-    [RUNG_OPTION_DATA] = {"data", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, FIT | DEMO | PROFILE,
-                          .value_name = "FILE", .help = "labelled texts as JSON lines, plain or .zst"},
+    [RUNG_OPTION_DATA] = {"data", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, FIT | DEMO | PROFILE | BENCH,
+                          .value_name = "FILE",
+                          .help = "texts as JSON lines, plain or .zst; with labels, but for bench"},
     [RUNG_OPTION_DATA_DIR] =
         {"data-dir", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_GENERAL, CASCADE, .value_name = "DIR",
          .help = "where the default cascade lies; otherwise RUNG_DATA, otherwise where it was installed"},
@@ -104,27 +104,52 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                    .choices = "4|5|6|8|16", .value_name = "BITS", .default_text = "8",
                                    .help = "bits of an element of the rows of --frequent-rows"},
     [RUNG_OPTION_SHAPE] = {"shape", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, BENCH,
-                           .choices = "bert-base|minilm-l6|minilm-l12|tiny-l3", .value_name = "SHAPE",
-                           .default_text = "bert-base",
+                           .choices = "bert-base|bert-large|minilm-l6|minilm-l12|bertweet|tiny-l3",
+                           .value_name = "SHAPE", .default_text = "bert-base",
                            .help = "a model of random weights in this shape, when no --model is given"},
-    [RUNG_OPTION_TOKENS] = {"tokens", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 512,
-                            .value_name = "N", .default_text = "128", .help = "tokens of a text"},
-    [RUNG_OPTION_BATCH] = {"batch", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 256,
-                           .value_name = "N", .default_text = "1", .help = "texts in a batch"},
+    [RUNG_OPTION_TOKENS] = {"tokens", true, NULL, 0, RUNG_TYPE_INTEGERS, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 512,
+                            .value_name = "N[,N...]", .default_text = "128",
+                            .help = "tokens of a text; of several numbers each is measured"},
+    [RUNG_OPTION_BATCH] = {"batch", true, NULL, 0, RUNG_TYPE_INTEGERS, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 256,
+                           .value_name = "N[,N...]", .default_text = "1", .help = "texts in a batch"},
+    [RUNG_OPTION_BENCH_THREADS] =
+        {"threads", true, NULL, 0, RUNG_TYPE_INTEGERS, RUNG_GROUP_RUN, BENCH, .min = 0, .max = 256,
+         .value_name = "N[,N...]",
+         .help = "threads, each with a batch of its own; 0, and by default: as many as there are processors"},
+    [RUNG_OPTION_BENCH_PRECISION] = {"precision", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, BENCH,
+                                     .choices = "int8|fp32|both", .value_name = "PRECISION", .default_text = "int8",
+                                     .help = "arithmetic of the model; packed files are int8 only"},
+    [RUNG_OPTION_SPLIT] = {"split", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_RUN, BENCH, .default_text = "false",
+                           .help = "the threads share the layers of one batch, which takes less time, instead of "
+                                   "computing one each, which gets more done"},
+    [RUNG_OPTION_PARTS] = {"parts", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_RUN, BENCH, .default_text = "false",
+                           .help = "time of each part of the layers with --json; the table always has it"},
+    [RUNG_OPTION_PEAKS] = {"peaks", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_RUN, BENCH, .default_text = "false",
+                           .help = "what this machine can do at most, which is also what no option gives"},
+    [RUNG_OPTION_LOAD] = {"load", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_RUN, BENCH, .default_text = "false",
+                          .help = "time from opening the model to its first answer, and memory in use then"},
+    [RUNG_OPTION_ROWS] = {"rows", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 1e7,
+                          .value_name = "N", .default_text = "1000", .help = "texts of --data to take, from the first"},
     [RUNG_OPTION_REPEATS] = {"repeats", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH | PROFILE, .min = 1,
                              .max = 100000, .value_name = "N", .default_text = "30",
                              .help = "runs to take the median of"},
-    [RUNG_OPTION_MAX_LINE] = {"max-line", true, NULL, 0, RUNG_TYPE_SIZE, RUNG_GROUP_RUN, CLASSIFY | FIT | PROFILE,
-                              .min = 1024, .max = 1073741824, .value_name = "SIZE", .default_text = "8MiB",
+    [RUNG_OPTION_MAX_LINE] = {"max-line", true, NULL, 0, RUNG_TYPE_SIZE, RUNG_GROUP_RUN,
+                              CLASSIFY | FIT | PROFILE | BENCH, .min = 1024, .max = 1073741824, .value_name = "SIZE",
+                              .default_text = "8MiB",
                               .help = "longest line that is read; longer ones are refused one by one"},
-    [RUNG_OPTION_PRECISION] = {"precision", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, RUNS,
+    [RUNG_OPTION_PRECISION] = {"precision", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, CASCADE,
                                .choices = "fp32|int8", .value_name = "PRECISION", .default_text = "int8",
                                .help = "arithmetic of the models; packed files are int8 only"},
-    [RUNG_OPTION_THREADS] = {"threads", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, RUNS, .min = 0, .max = 256,
-                             .value_name = "N", .default_text = "0",
+    [RUNG_OPTION_THREADS] = {"threads", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, CASCADE, .min = 0,
+                             .max = 256, .value_name = "N", .default_text = "0",
                              .help = "threads that compute; 0: as many as there are processors"},
+    [RUNG_OPTION_THREADS_PER_TEXT] =
+        {"threads_per_text", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, CLASSIFY | DEMO | SHOW | SERVE,
+         .min = 0, .max = 256, .value_name = "N", .default_text = "0",
+         .help = "threads that may share the layers of one text; 0: those that have no text of their own, and 1 in a "
+                 "node"},
     [RUNG_OPTION_ISA] =
-        {"isa", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_RUN, RUNS, .value_name = "NAME",
+        {"isa", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_RUN, CASCADE | BENCH, .value_name = "NAME",
          .help = "kernels to use (ref, avx2, avx512vnni, ...); otherwise RUNG_ISA, otherwise the best here"},
     [RUNG_OPTION_CALIBRATION] = {"calibration", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_CASCADE, CASCADE,
                                  .value_name = "FILE",

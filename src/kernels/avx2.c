@@ -11,9 +11,9 @@
 #include <string.h>
 
 enum {
-    S8_BLOCK_ROWS = 84, /* rows that share a slice of weights */
-    S8_BLOCK_K = 384,   /* a slice's part of 12 KiB stays in L1 */
-    S8_COLUMNS = 192,   /* columns that share the widened rows */
+    S8_BLOCK_ROWS = 128, /* rows that share a slice of weights */
+    S8_BLOCK_K = 768,    /* a slice's part of 12 KiB stays in L1 */
+    S8_COLUMNS = 192,    /* columns whose sums are finished together */
     F32_BLOCK_ROWS = 132,
     F32_BLOCK_K = 256,
     QUERY_ROWS = 12, /* query rows of a head that share a pass over keys and values */
@@ -31,7 +31,7 @@ static inline size_t equal_blocks(size_t n, size_t most, size_t multiple)
 static void quantize_rows(const float *x, size_t x_stride, size_t m, size_t k, rung_q8 out)
 {
     for (size_t row = 0; row < m; row++) {
-        quantize_row(x + row * x_stride, k, out.data + row * rung_q8_stride(k), out.scales + row);
+        quantize_row_u8(x + row * x_stride, k, out.data + row * rung_q8_stride(k), out.scales + row);
     }
 }
 
@@ -42,6 +42,8 @@ ALWAYS_INLINE __m256 finish_lanes(__m256 z, rung_epilogue epilogue, const float 
     switch (epilogue) {
     case RUNG_EPILOGUE_GELU:
         return v_geluf(z);
+    case RUNG_EPILOGUE_GELU_COARSE:
+        return v_gelu_coarsef(z);
     case RUNG_EPILOGUE_RELU:
         return _mm256_max_ps(_mm256_setzero_ps(), z);
     case RUNG_EPILOGUE_RESIDUAL:
@@ -97,6 +99,9 @@ static void finish_sums(const sums_output *sums, rung_epilogue epilogue)
     case RUNG_EPILOGUE_GELU:
         store_sums(sums, RUNG_EPILOGUE_GELU);
         break;
+    case RUNG_EPILOGUE_GELU_COARSE:
+        store_sums(sums, RUNG_EPILOGUE_GELU_COARSE);
+        break;
     case RUNG_EPILOGUE_RELU:
         store_sums(sums, RUNG_EPILOGUE_RELU);
         break;
@@ -116,43 +121,74 @@ static void ask_for_slice(const void *slice, size_t first, size_t end)
 
 /* ---- Linear layers, int8. ---- */
 
-/* Rows of q in the form that tiles multiply, for one block of k. */
-typedef struct wide_rows {
-    _Alignas(64) int32_t pairs[S8_BLOCK_ROWS * S8_BLOCK_K / 2]; /* [rows][k / 4][2] */
-    int32_t terms[S8_BLOCK_ROWS];                               /* the sum of the products of the two of a pair */
-} wide_rows;
+/* A block of k of 16 columns, contiguous so that it stays in L1: the fours whose products of pairs fit into 16 bits for
+ * all rows of the block, then the others. */
+typedef struct slice_s8 {
+    _Alignas(64)
+        int8_t weights[S8_BLOCK_K / 4][4 * SLICE]; /* [fours][16][4], safe ones from the front, others from the back */
+    uint32_t offsets[S8_BLOCK_K / 4];              /* the k at which each begins */
+    size_t num_safe;
+    size_t num_fours;
+    _Alignas(32) int32_t terms[SLICE]; /* to add: products are with q + 128 for the safe fours, with q for the others */
+} slice_s8;
 
-/* 16 columns of weights likewise. */
-typedef struct wide_slice {
-    _Alignas(64) int32_t pairs[S8_BLOCK_K / 4 * K4_INTS]; /* [k4][2][16] */
-    _Alignas(64) int32_t terms[SLICE];
-} wide_slice;
-
-static void widen_rows(const uint8_t *q, size_t stride, size_t rows, size_t k, wide_rows *wide)
+/* The largest q + 128 at each k over the rows of a block. k is a multiple of 32. */
+static void column_maxima(const uint8_t *q, size_t stride, size_t rows, size_t k, uint8_t *maxima)
 {
-    for (size_t r = 0; r < rows; r++) {
-        wide->terms[r] = widen_row(q + r * stride, k, wide->pairs + r * k / 2);
+    for (size_t i = 0; i < k; i += 32) {
+        __m256i max = _mm256_setzero_si256();
+        for (size_t r = 0; r < rows; r++) {
+            max = _mm256_max_epu8(max, _mm256_loadu_si256((const __m256i *)(const void *)(q + r * stride + i)));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(maxima + i), max);
     }
 }
 
-/* panel points to the first of the columns. */
-static void widen_slice(const int8_t *panel, size_t k4, wide_slice *wide)
+/* Whether any pair of 8 columns may leave 16 bits with inputs up to those of `maxima`: all bits set where one may. */
+ALWAYS_INLINE __m256i unsafe_pairs(__m256i weights, __m256i maxima)
 {
-    __m256i terms[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (size_t i = 0; i < k4; i++) {
-        UNROLL
-        for (size_t half = 0; half < 2; half++) {
-            const int8_t *from = panel + i * 4 * RUNG_PANEL + 32 * half;
-            __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)from);
-            __m256i first = first_pairs(bytes);
-            __m256i second = second_pairs(bytes);
-            store_s32(wide->pairs + i * K4_INTS + 8 * half, first);
-            store_s32(wide->pairs + i * K4_INTS + SLICE + 8 * half, second);
-            terms[half] = _mm256_add_epi32(terms[half], _mm256_madd_epi16(first, second));
-        }
+    __m256i zero = _mm256_setzero_si256();
+    __m256i most = _mm256_maddubs_epi16(maxima, _mm256_max_epi8(weights, zero));
+    __m256i least = _mm256_maddubs_epi16(maxima, _mm256_min_epi8(weights, zero));
+    return _mm256_or_si256(_mm256_cmpeq_epi16(most, _mm256_set1_epi16(INT16_MAX)),
+                           _mm256_cmpeq_epi16(least, _mm256_set1_epi16(INT16_MIN)));
+}
+
+/* Sums of the four weights of each of 8 columns. */
+ALWAYS_INLINE __m256i sum_fours(__m256i weights)
+{
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), weights), _mm256_set1_epi16(1));
+}
+
+/* Copies a block of k of 16 columns and sorts its fours; panel points to the first, maxima belong to the block. */
+static void sort_slice(const int8_t *panel, size_t fours, const uint8_t *maxima, slice_s8 *slice)
+{
+    __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    size_t safe = 0;
+    size_t others = fours;
+    for (size_t i = 0; i < fours; i++) {
+        const __m256i *from = (const __m256i *)(const void *)(panel + i * 4 * RUNG_PANEL);
+        __m256i low = _mm256_loadu_si256(from);
+        __m256i high = _mm256_loadu_si256(from + 1);
+        int32_t four;
+        memcpy(&four, maxima + 4 * i, sizeof four);
+        __m256i most = _mm256_set1_epi32(four);
+        __m256i unsafe = _mm256_or_si256(unsafe_pairs(low, most), unsafe_pairs(high, most));
+        bool is_safe = _mm256_testz_si256(unsafe, unsafe);
+        __m256i kept = _mm256_set1_epi32(is_safe ? -1 : 0);
+        sums[0] = _mm256_add_epi32(sums[0], _mm256_and_si256(sum_fours(low), kept));
+        sums[1] = _mm256_add_epi32(sums[1], _mm256_and_si256(sum_fours(high), kept));
+        others -= !is_safe;
+        size_t at = is_safe ? safe : others;
+        safe += is_safe;
+        _mm256_store_si256((__m256i *)(void *)slice->weights[at], low);
+        _mm256_store_si256((__m256i *)(void *)(slice->weights[at] + 32), high);
+        slice->offsets[at] = (uint32_t)(4 * i);
     }
-    store_s32(wide->terms, terms[0]);
-    store_s32(wide->terms + 8, terms[1]);
+    slice->num_safe = safe;
+    slice->num_fours = fours;
+    store_s32(slice->terms, _mm256_slli_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), sums[0]), 7));
+    store_s32(slice->terms + 8, _mm256_slli_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), sums[1]), 7));
 }
 
 /* The weights of 16 columns from k0 on, 256 bytes apart for every four k. */
@@ -163,37 +199,44 @@ static const int8_t *slice_at(const rung_linear_s8 *w, size_t column, size_t k0)
 }
 
 /* sums[rows][S8_COLUMNS] (+)= the product with 16 columns. Between the tiles the next slice is brought into L2. */
-static void multiply_slice(const wide_rows *inputs, size_t rows, size_t k, const wide_slice *weights, size_t k4,
-                           bool add, int32_t *sums, const int8_t *next)
+static void multiply_slice(const uint8_t *q, size_t stride, size_t rows, const slice_s8 *slice, bool add, int32_t *sums,
+                           const int8_t *next)
 {
+    size_t safe = slice->num_safe;
+    size_t others = slice->num_fours - safe;
     for (size_t r = 0; r < rows;) {
-        size_t tile_rows = next_tile_rows(rows - r, S16_TILE_ROWS);
-        ask_for_slice(next, k4 * r / rows, k4 * (r + tile_rows) / rows);
-        tiles_s16[tile_rows - 1](inputs->pairs + r * k / 2, k / 2, inputs->terms + r, weights->pairs, weights->terms,
-                                 k4, add, sums + r * S8_COLUMNS, S8_COLUMNS);
+        size_t tile_rows = next_tile_rows(rows - r, S8_TILE_ROWS);
+        ask_for_slice(next, slice->num_fours * r / rows, slice->num_fours * (r + tile_rows) / rows);
+        int32_t *out = sums + r * S8_COLUMNS;
+        tiles_u8[tile_rows - 1](q + r * stride, stride, slice->offsets, slice->weights[0], safe, slice->terms, add, out,
+                                S8_COLUMNS);
+        if (others > 0) {
+            tiles_s8[tile_rows - 1](q + r * stride, stride, slice->offsets + safe, slice->weights[safe], others, out,
+                                    S8_COLUMNS);
+        }
         r += tile_rows;
     }
 }
 
-/* sums[rows][S8_COLUMNS] of up to S8_COLUMNS columns from column0 on and up to S8_BLOCK_ROWS rows of q. inputs stay
- * valid for the next columns when all of k is one block. */
+/* sums[rows][S8_COLUMNS] of up to S8_COLUMNS columns from column0 on and up to S8_BLOCK_ROWS rows of q. maxima
+ * [S8_BLOCK_K] stay valid for the next columns when all of k is one block. */
 static void multiply_s8(const rung_linear_s8 *w, const uint8_t *q, size_t rows, size_t column0, size_t columns,
-                        wide_rows *inputs, int32_t *sums)
+                        uint8_t *maxima, int32_t *sums)
 {
-    wide_slice weights;
-    size_t all_k4 = (w->in_features + 3) / 4;
+    slice_s8 slice;
+    size_t stride = rung_q8_stride(w->in_features);
     size_t block = equal_blocks(w->in_features, S8_BLOCK_K, 32);
     for (size_t k0 = 0; k0 < w->in_features; k0 += block) {
-        size_t k = min_size(round_up(w->in_features - k0, 32), block);
-        size_t k4 = min_size(all_k4 - k0 / 4, k / 4);
+        size_t k = min_size(w->in_features - k0, block);
+        size_t fours = (k + 3) / 4;
         if (column0 == 0 || block < w->in_features) {
-            widen_rows(q + k0, rung_q8_stride(w->in_features), rows, k, inputs);
+            column_maxima(q + k0, stride, rows, round_up(k, 32), maxima);
         }
         for (size_t c = 0; c < columns; c += SLICE) {
             size_t column = column0 + c;
             size_t next = column + SLICE < w->out_features ? column + SLICE : column;
-            widen_slice(slice_at(w, column, k0), k4, &weights);
-            multiply_slice(inputs, rows, k, &weights, k4, k0 > 0, sums + c, slice_at(w, next, k0));
+            sort_slice(slice_at(w, column, k0), fours, maxima, &slice);
+            multiply_slice(q + k0, stride, rows, &slice, k0 > 0, sums + c, slice_at(w, next, k0));
         }
     }
 }
@@ -201,14 +244,16 @@ static void multiply_s8(const rung_linear_s8 *w, const uint8_t *q, size_t rows, 
 static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogue epilogue, const float *residual,
                       float *y, size_t y_stride)
 {
-    wide_rows inputs;
     _Alignas(64) int32_t sums[S8_BLOCK_ROWS * S8_COLUMNS];
-    size_t block = m > 0 ? equal_blocks(m, S8_BLOCK_ROWS, S16_TILE_ROWS) : 0;
+    _Alignas(32) uint8_t maxima[S8_BLOCK_K];
+    size_t stride = rung_q8_stride(w->in_features);
+    size_t block = m > 0 ? equal_blocks(m, S8_BLOCK_ROWS, S8_TILE_ROWS) : 0;
     for (size_t row0 = 0; row0 < m; row0 += block) {
         size_t rows = min_size(m - row0, block);
+        const uint8_t *q = x.data + row0 * stride;
         for (size_t column0 = 0; column0 < w->out_features; column0 += S8_COLUMNS) {
             size_t columns = min_size(w->out_features - column0, S8_COLUMNS);
-            multiply_s8(w, x.data + row0 * rung_q8_stride(w->in_features), rows, column0, columns, &inputs, sums);
+            multiply_s8(w, q, rows, column0, columns, maxima, sums);
             size_t at = row0 * y_stride + column0;
             sums_output output = {.sums = sums,
                                   .sums_stride = S8_COLUMNS,
@@ -357,7 +402,7 @@ static void layer_norm(const float *x, size_t stride, size_t m, size_t n, const 
     for (size_t row = 0; row < m; row++) {
         layer_norm_row(x + row * stride, n, gamma, beta, eps, y + row * stride);
         if (out != NULL) {
-            quantize_row(y + row * stride, n, out->data + row * rung_q8_stride(n), out->scales + row);
+            quantize_row_u8(y + row * stride, n, out->data + row * rung_q8_stride(n), out->scales + row);
         }
     }
 }
@@ -566,7 +611,8 @@ enum {
 static double peak_s8(size_t rounds)
 {
     __m256i sums[PEAK_SUMS_S8];
-    __m256i a = _mm256_set1_epi16(1);
+    __m256i a = _mm256_set1_epi8(1);
+    __m256i ones = _mm256_set1_epi16(1);
     UNROLL
     for (size_t i = 0; i < PEAK_SUMS_S8; i++) {
         sums[i] = _mm256_setzero_si256();
@@ -574,9 +620,8 @@ static double peak_s8(size_t rounds)
     for (size_t round = 0; round < rounds; round++) {
         UNROLL
         for (size_t i = 0; i < PEAK_SUMS_S8; i += 2) {
-            __m256i first = a;
-            __m256i second = a;
-            DOT_S16(sums[i], sums[i + 1], first, second, a, a, a, a);
+            __m256i inputs = a;
+            DOT_U8(sums[i], sums[i + 1], inputs, a, a, ones);
         }
     }
     UNROLL

@@ -88,7 +88,8 @@ static void pack_eight_keys(const rung_attention *attention, const float *k, siz
     size_t stride = rung_q8_stride(head_size);
     for (size_t i = 0; i < 8; i++) {
         if (key + i < attention->seq_len) {
-            quantize_row(k + (key + i) * attention->stride, head_size, s->rows + i * stride, s->key_scales + key + i);
+            quantize_row_s8(k + (key + i) * attention->stride, head_size, s->rows + i * stride,
+                            s->key_scales + key + i);
         } else {
             memset(s->rows + i * stride, 0, stride);
             s->key_scales[key + i] = 0.0f;
@@ -169,7 +170,7 @@ static void pack_head(const rung_attention *attention, size_t head, const scratc
 static void pack_queries(const rung_attention *attention, const float *q, size_t rows, const scratch *s)
 {
     for (size_t r = 0; r < rows; r++) {
-        quantize_row(q + r * attention->stride, attention->head_size, s->rows, s->query_scales + r);
+        quantize_row_s8(q + r * attention->stride, attention->head_size, s->rows, s->query_scales + r);
         s->query_terms[r] = widen_row(s->rows, s->head_padded, s->queries + r * s->head_padded / 2);
     }
 }

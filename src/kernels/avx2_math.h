@@ -93,6 +93,20 @@ static inline __m256 v_geluf(__m256 x)
     return _mm256_fmadd_ps(half, v_erff(_mm256_mul_ps(x, _mm256_set1_ps(VMATH_SQRT_HALF))), half);
 }
 
+static inline __m256 v_gelu_coarsef(__m256 x)
+{
+    __m256 u = _mm256_min_ps(_mm256_set1_ps(VMATH_GELU_CLAMP), _mm256_max_ps(_mm256_set1_ps(-VMATH_GELU_CLAMP), x));
+    __m256 t = _mm256_mul_ps(u, u);
+    __m256 p = _mm256_fmadd_ps(_mm256_set1_ps(VMATH_GELU_15), t, _mm256_set1_ps(VMATH_GELU_13));
+    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(VMATH_GELU_11));
+    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(VMATH_GELU_9));
+    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(VMATH_GELU_7));
+    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(VMATH_GELU_5));
+    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(VMATH_GELU_3));
+    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(VMATH_GELU_1));
+    return _mm256_mul_ps(x, _mm256_fmadd_ps(p, u, _mm256_set1_ps(0.5f)));
+}
+
 static inline __m256 v_tanhf(__m256 x)
 {
     __m256 one = _mm256_set1_ps(1.0f);

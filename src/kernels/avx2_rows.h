@@ -44,14 +44,16 @@ static inline __m256i quantize_lanes(__m256 x, __m256 inverse)
     return _mm256_cvtps_epi32(_mm256_min_ps(value, _mm256_set1_ps(127.0f)));
 }
 
-static inline void quantize_row(const float *x, size_t k, uint8_t *q, float *scale)
+/* q ^ flip; see kernels.h. */
+ALWAYS_INLINE void quantize_row_flipped(const float *x, size_t k, uint8_t flip, uint8_t *q, float *scale)
 {
     /* Packing interleaves the 128-bit parts. */
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m256i flips = _mm256_set1_epi8((char)flip);
     size_t stride = rung_q8_stride(k);
     float absmax = absmax_row(x, k);
     if (absmax < RUNG_Q8_LEAST) {
-        memset(q, 0, stride);
+        memset(q, flip, stride);
         *scale = 0.0f;
         return;
     }
@@ -66,9 +68,22 @@ static inline void quantize_row(const float *x, size_t k, uint8_t *q, float *sca
         }
         __m256i bytes =
             _mm256_packs_epi16(_mm256_packs_epi32(parts[0], parts[1]), _mm256_packs_epi32(parts[2], parts[3]));
-        _mm256_storeu_si256((__m256i *)(void *)(q + i), _mm256_permutevar8x32_epi32(bytes, order));
+        _mm256_storeu_si256((__m256i *)(void *)(q + i),
+                            _mm256_xor_si256(_mm256_permutevar8x32_epi32(bytes, order), flips));
     }
     *scale = absmax / 127.0f;
+}
+
+/* Two's complement. */
+static inline void quantize_row_s8(const float *x, size_t k, uint8_t *q, float *scale)
+{
+    quantize_row_flipped(x, k, 0, q, scale);
+}
+
+/* q + 128. */
+static inline void quantize_row_u8(const float *x, size_t k, uint8_t *q, float *scale)
+{
+    quantize_row_flipped(x, k, 0x80, q, scale);
 }
 
 /* pairs[k / 4][2] = the row in the form that tiles multiply, k a multiple of 32; returns the sum of the products of the

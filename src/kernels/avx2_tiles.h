@@ -15,6 +15,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Inlined into its caller, a tile loses registers to it. */
@@ -38,9 +39,30 @@
                 : "+x"(sum_0), "+x"(sum_1), "=&x"(left_), "=&x"(right_), "+x"(first_a), "+x"(second_a)                 \
                 : "x"(first_0), "x"(first_1), "x"(second_0), "x"(second_1));                                           \
     } while (0)
+/* sums += (q + 128) * weights in 8 lanes of two vectors, four products a lane of which no pair leaves 16 bits; overwrites
+ * inputs. */
+#define DOT_U8(sum_0, sum_1, inputs, weights_0, weights_1, ones)                                                       \
+    do {                                                                                                               \
+        __m256i product_;                                                                                              \
+        __asm__("vpmaddubsw %4, %2, %3\n\tvpmaddubsw %5, %2, %2\n\tvpmaddwd %6, %3, %3\n\tvpmaddwd %6, %2, %2\n\t"     \
+                "vpaddd %3, %0, %0\n\tvpaddd %2, %1, %1"                                                               \
+                : "+x"(sum_0), "+x"(sum_1), "+x"(inputs), "=&x"(product_)                                              \
+                : "x"(weights_0), "x"(weights_1), "x"(ones));                                                          \
+    } while (0)
+/* sums += q * weights, likewise, for any q and weights: the sizes of the weights, which may be 128, times q with their
+ * signs. */
+#define DOT_S8(sum_0, sum_1, inputs, weights_0, weights_1, sizes_0, sizes_1, ones)                                     \
+    do {                                                                                                               \
+        __m256i product_;                                                                                              \
+        __asm__("vpsignb %4, %2, %3\n\tvpsignb %5, %2, %2\n\tvpmaddubsw %3, %6, %3\n\tvpmaddubsw %2, %7, %2\n\t"       \
+                "vpmaddwd %8, %3, %3\n\tvpmaddwd %8, %2, %2\n\tvpaddd %3, %0, %0\n\tvpaddd %2, %1, %1"                 \
+                : "+x"(sum_0), "+x"(sum_1), "+x"(inputs), "=&x"(product_)                                              \
+                : "x"(weights_0), "x"(weights_1), "x"(sizes_0), "x"(sizes_1), "x"(ones));                              \
+    } while (0)
 #define MULTIPLY_ADD(sum, a, b) __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b))
 
 enum {
+    S8_TILE_ROWS = 4,
     S16_TILE_ROWS = 4,
     F32_TILE_ROWS = 6,
     SLICE = 16,          /* columns */
@@ -66,6 +88,87 @@ ALWAYS_INLINE __m256i first_pairs(__m256i bytes)
 ALWAYS_INLINE __m256i second_pairs(__m256i bytes)
 {
     return _mm256_srai_epi16(bytes, 8);
+}
+
+ALWAYS_INLINE __m256i load_bytes(const int8_t *from)
+{
+    return _mm256_load_si256((const __m256i *)(const void *)from);
+}
+
+/* The four bytes of a row at an offset, in each lane. */
+ALWAYS_INLINE __m256i broadcast_four(const uint8_t *from)
+{
+    int32_t four;
+    memcpy(&four, from, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+
+/* out[rows][16] (+)= terms[16] + a b over fours[n] of k: a[rows] holds q + 128, of which the four at offsets[i] belongs to
+ * b[i][16][4]. No pair of products may leave 16 bits. */
+ALWAYS_INLINE void tile_u8_body(size_t rows, const uint8_t *a, size_t a_stride, const uint32_t *offsets,
+                                const int8_t *b, size_t n, const int32_t *terms, _Bool add, int32_t *out,
+                                size_t out_stride)
+{
+    __m256i sums[S8_TILE_ROWS][2];
+    __m256i ones = _mm256_set1_epi16(1);
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < 2; v++) {
+            sums[r][v] = load_s32(terms + 8 * v);
+            if (add) {
+                sums[r][v] = _mm256_add_epi32(sums[r][v], load_s32(out + r * out_stride + 8 * v));
+            }
+        }
+    }
+    KEEP_LOOP
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *four = a + offsets[i];
+        __m256i weights_0 = load_bytes(b + i * 4 * SLICE);
+        __m256i weights_1 = load_bytes(b + i * 4 * SLICE + 32);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            __m256i inputs = broadcast_four(four + r * a_stride);
+            DOT_U8(sums[r][0], sums[r][1], inputs, weights_0, weights_1, ones);
+        }
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        store_s32(out + r * out_stride, sums[r][0]);
+        store_s32(out + r * out_stride + 8, sums[r][1]);
+    }
+}
+
+/* out[rows][16] += q b likewise, for any q. */
+ALWAYS_INLINE void tile_s8_body(size_t rows, const uint8_t *a, size_t a_stride, const uint32_t *offsets,
+                                const int8_t *b, size_t n, int32_t *out, size_t out_stride)
+{
+    __m256i sums[S8_TILE_ROWS][2];
+    __m256i ones = _mm256_set1_epi16(1);
+    __m256i flip = _mm256_set1_epi8(INT8_MIN);
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        sums[r][0] = load_s32(out + r * out_stride);
+        sums[r][1] = load_s32(out + r * out_stride + 8);
+    }
+    KEEP_LOOP
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *four = a + offsets[i];
+        __m256i weights_0 = load_bytes(b + i * 4 * SLICE);
+        __m256i weights_1 = load_bytes(b + i * 4 * SLICE + 32);
+        __m256i sizes_0 = _mm256_abs_epi8(weights_0);
+        __m256i sizes_1 = _mm256_abs_epi8(weights_1);
+        UNROLL
+        for (size_t r = 0; r < rows; r++) {
+            __m256i inputs = _mm256_xor_si256(broadcast_four(four + r * a_stride), flip);
+            DOT_S8(sums[r][0], sums[r][1], inputs, weights_0, weights_1, sizes_0, sizes_1, ones);
+        }
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        store_s32(out + r * out_stride, sums[r][0]);
+        store_s32(out + r * out_stride + 8, sums[r][1]);
+    }
 }
 
 /* out[rows][16] (+)= a[rows][4 k4] b[k4][2][16]; a is [k4][2] a row, strides in pairs. a_terms: [rows] and b_terms: [16]
@@ -137,10 +240,28 @@ ALWAYS_INLINE void tile_f32_body(size_t rows, const float *a, size_t a_stride, c
     }
 }
 
+typedef void tile_u8_function(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b, size_t n,
+                              const int32_t *terms, _Bool add, int32_t *out, size_t out_stride);
+typedef void tile_s8_function(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b, size_t n,
+                              int32_t *out, size_t out_stride);
 typedef void tile_s16_function(const int32_t *a, size_t a_stride, const int32_t *a_terms, const int32_t *b,
                                const int32_t *b_terms, size_t k4, _Bool add, int32_t *out, size_t out_stride);
 typedef void tile_f32_function(const float *a, size_t a_stride, const float *b, size_t k, _Bool add, float *out,
                                size_t out_stride);
+
+#define TILE_U8(rows)                                                                                                  \
+    NEVER_INLINE void tile_u8_##rows(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b,      \
+                                     size_t n, const int32_t *terms, _Bool add, int32_t *out, size_t out_stride)       \
+    {                                                                                                                  \
+        tile_u8_body(rows, a, a_stride, offsets, b, n, terms, add, out, out_stride);                                   \
+    }
+
+#define TILE_S8(rows)                                                                                                  \
+    NEVER_INLINE void tile_s8_##rows(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b,      \
+                                     size_t n, int32_t *out, size_t out_stride)                                        \
+    {                                                                                                                  \
+        tile_s8_body(rows, a, a_stride, offsets, b, n, out, out_stride);                                               \
+    }
 
 #define TILE_S16(rows)                                                                                                 \
     NEVER_INLINE void tile_s16_##rows(const int32_t *a, size_t a_stride, const int32_t *a_terms, const int32_t *b,     \
@@ -159,14 +280,20 @@ typedef void tile_f32_function(const float *a, size_t a_stride, const float *b, 
 #define FOR_ROWS_1_TO_4(tile) tile(1) tile(2) tile(3) tile(4)
 #define FOR_ROWS_5_TO_6(tile) tile(5) tile(6)
 
+FOR_ROWS_1_TO_4(TILE_U8)
+FOR_ROWS_1_TO_4(TILE_S8)
 FOR_ROWS_1_TO_4(TILE_S16)
 FOR_ROWS_1_TO_4(TILE_F32)
 FOR_ROWS_5_TO_6(TILE_F32)
 
+#define NAME_U8(rows) tile_u8_##rows,
+#define NAME_S8(rows) tile_s8_##rows,
 #define NAME_S16(rows) tile_s16_##rows,
 #define NAME_F32(rows) tile_f32_##rows,
 
 /* [rows - 1] */
+static tile_u8_function *const tiles_u8[S8_TILE_ROWS] = {FOR_ROWS_1_TO_4(NAME_U8)};
+static tile_s8_function *const tiles_s8[S8_TILE_ROWS] = {FOR_ROWS_1_TO_4(NAME_S8)};
 static tile_s16_function *const tiles_s16[S16_TILE_ROWS] = {FOR_ROWS_1_TO_4(NAME_S16)};
 static tile_f32_function *const tiles_f32[F32_TILE_ROWS] = {FOR_ROWS_1_TO_4(NAME_F32) FOR_ROWS_5_TO_6(NAME_F32)};
 

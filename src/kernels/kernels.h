@@ -39,7 +39,8 @@ typedef struct rung_linear_f32 {
 /* What happens to acc + bias before it is stored. */
 typedef enum rung_epilogue {
     RUNG_EPILOGUE_NONE,
-    RUNG_EPILOGUE_GELU, /* x/2 (1 + erf(x/sqrt 2)) */
+    RUNG_EPILOGUE_GELU,        /* x/2 (1 + erf(x/sqrt 2)) */
+    RUNG_EPILOGUE_GELU_COARSE, /* the same within 4e-5 (vmath_gelu_coarsef), for rows that become int8 next */
     RUNG_EPILOGUE_RELU,
     RUNG_EPILOGUE_RESIDUAL, /* + residual[row][column] */
 } rung_epilogue;

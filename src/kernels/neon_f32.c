@@ -64,6 +64,12 @@ ALWAYS_INLINE lanes_16 finish_lanes(lanes_16 z, rung_epilogue epilogue, const fl
     if (epilogue == RUNG_EPILOGUE_GELU) {
         return v_geluf(z);
     }
+    if (epilogue == RUNG_EPILOGUE_GELU_COARSE) {
+        UNROLL
+        for (size_t v = 0; v < 4; v++) {
+            z.v[v] = v_gelu_coarsef(z.v[v]);
+        }
+    }
     if (epilogue == RUNG_EPILOGUE_RELU) {
         float32x4_t zero = vdupq_n_f32(0.0f);
         UNROLL
@@ -120,6 +126,9 @@ void rung_neon_finish_sums(const rung_neon_sums *sums, rung_epilogue epilogue)
         break;
     case RUNG_EPILOGUE_GELU:
         store_sums(sums, RUNG_EPILOGUE_GELU);
+        break;
+    case RUNG_EPILOGUE_GELU_COARSE:
+        store_sums(sums, RUNG_EPILOGUE_GELU_COARSE);
         break;
     case RUNG_EPILOGUE_RELU:
         store_sums(sums, RUNG_EPILOGUE_RELU);

@@ -223,6 +223,21 @@ ALWAYS_INLINE lanes_16 v_geluf(lanes_16 x)
     return x;
 }
 
+ALWAYS_INLINE float32x4_t v_gelu_coarsef(float32x4_t x)
+{
+    float32x4_t top = vdupq_n_f32(VMATH_GELU_CLAMP);
+    float32x4_t u = vminq_f32(top, vmaxq_f32(vnegq_f32(top), x));
+    float32x4_t t = vmulq_f32(u, u);
+    float32x4_t p = vfmaq_f32(vdupq_n_f32(VMATH_GELU_13), vdupq_n_f32(VMATH_GELU_15), t);
+    p = vfmaq_f32(vdupq_n_f32(VMATH_GELU_11), p, t);
+    p = vfmaq_f32(vdupq_n_f32(VMATH_GELU_9), p, t);
+    p = vfmaq_f32(vdupq_n_f32(VMATH_GELU_7), p, t);
+    p = vfmaq_f32(vdupq_n_f32(VMATH_GELU_5), p, t);
+    p = vfmaq_f32(vdupq_n_f32(VMATH_GELU_3), p, t);
+    p = vfmaq_f32(vdupq_n_f32(VMATH_GELU_1), p, t);
+    return vmulq_f32(x, vfmaq_f32(vdupq_n_f32(0.5f), p, u));
+}
+
 ALWAYS_INLINE float32x4_t v_tanhf(float32x4_t x)
 {
     float32x4_t one = vdupq_n_f32(1.0f);

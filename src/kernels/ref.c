@@ -249,6 +249,11 @@ static void store_row(const float *restrict z, size_t n, rung_epilogue epilogue,
             y[c] = vmath_geluf(z[c]);
         }
         break;
+    case RUNG_EPILOGUE_GELU_COARSE:
+        for (size_t c = 0; c < n; c++) {
+            y[c] = vmath_gelu_coarsef(z[c]);
+        }
+        break;
     case RUNG_EPILOGUE_RELU:
         for (size_t c = 0; c < n; c++) {
             y[c] = vmath_max(0.0f, z[c]);

@@ -37,4 +37,5 @@ void rung_exit_logits(rung_batch *batch, size_t layer, size_t sequence, float *l
     for (size_t c = 0; c < model->config.num_labels; c++) {
         logits[c] = dot(head->weight + c * hidden, state, hidden) + head->bias[c];
     }
+    rung_encoder_part_done(batch, RUNG_PART_EXIT);
 }

@@ -104,10 +104,10 @@ static void fill_model(model_maker *maker)
     rung_model *model = maker->model;
     const rung_model_config *config = &model->config;
     size_t hidden = config->hidden_size;
-    model->word_embedding.rest =
-        (rung_embedding_table){.dtype = RUNG_F32,
-                               .rows = (uint8_t *)floats(maker, RANDOM_VOCAB * hidden, RANDOM_VOCAB * hidden, 0, 1),
-                               .row_bytes = hidden * sizeof(float)};
+    model->word_embedding.rest = (rung_embedding_table){
+        .dtype = RUNG_F32,
+        .rows = (uint8_t *)floats(maker, config->vocab_size * hidden, config->vocab_size * hidden, 0, 1),
+        .row_bytes = hidden * sizeof(float)};
     model->position_embedding = floats(maker, config->max_positions * hidden, config->max_positions * hidden, 0, 0.1f);
     model->type_embedding = floats(maker, config->type_vocab_size * hidden, config->type_vocab_size * hidden, 0, 0.1f);
     model->embedding_norm_gamma = floats(maker, hidden, hidden, 1, 0.1f);
@@ -131,7 +131,7 @@ rung_status rung_model_random(const rung_model_config *shape, rung_precision pre
     made->config.head_size = shape->hidden_size / shape->num_heads;
     made->config.max_positions = shape->max_tokens;
     made->config.type_vocab_size = 2;
-    made->config.vocab_size = RANDOM_VOCAB;
+    made->config.vocab_size = shape->vocab_size > 0 ? shape->vocab_size : RANDOM_VOCAB;
     made->config.layer_norm_eps = 1e-12f;
     made->config.activation = RUNG_EPILOGUE_GELU;
     made->config.task = RUNG_TASK_SINGLE_LABEL;

@@ -5,7 +5,7 @@
 
 #include "model/model.h"
 
-/* shape: num_layers, hidden_size, intermediate_size, num_heads, max_tokens, num_labels; the rest is filled in. Same seed, same
+/* shape: num_layers, hidden_size, intermediate_size, num_heads, max_tokens, num_labels, and vocab_size or 0 for a small one; the rest is filled in. Same seed, same
  * weights. Release with rung_model_close. RUNG_NO_MEMORY. */
 rung_status rung_model_random(const rung_model_config *shape, rung_precision precision, uint64_t seed,
                               rung_model **model, rung_error *error) RUNG_WARN_UNUSED;

@@ -22,6 +22,12 @@ static void charge(const rung_batch *batch, running *rows, double seconds)
     }
 }
 
+/* Processor time; where threads share a layer, the time that passes is what the text waits for. */
+static double batch_clock_s(const rung_batch *batch)
+{
+    return batch->pool == NULL ? rung_thread_cpu_s() : rung_clock_s();
+}
+
 static bool is_cancelled(const rung_job *job)
 {
     return job->cancelled != NULL && atomic_load_explicit(job->cancelled, memory_order_relaxed);
@@ -122,7 +128,7 @@ static void run_layers(rung_batch *batch, running *rows, uint32_t importance_lay
     for (uint32_t layer = 0; rows->count > 0 && layer < batch->model->config.num_layers; layer++) {
         rung_encoder_layer(batch, layer, layer < importance_layers);
         bool any_left = ask_exits(batch, rows, layer, importance_layers);
-        double now_s = rung_thread_cpu_s();
+        double now_s = batch_clock_s(batch);
         charge(batch, rows, now_s - before_s);
         before_s = now_s;
         if (any_left) {
@@ -136,7 +142,7 @@ void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, u
 {
     running rows;
     for (size_t next = 0; next < num_jobs;) {
-        double started_s = rung_thread_cpu_s();
+        double started_s = batch_clock_s(batch);
         size_t first = next;
         fill(batch, jobs, num_jobs, &next, &rows);
         assert(next > first); /* the batch holds at least the longest sequence of its model */

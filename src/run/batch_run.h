@@ -24,7 +24,8 @@ typedef struct rung_job {
     float *all_logits;   /* [num_layers, num_labels] of every exit that ran, or NULL when not wanted */
     float
         *all_states; /* [num_layers, hidden_size] the [CLS] state after every layer that ran, or NULL when not wanted */
-    double compute_s; /* processor time: each layer's time, shared among its rows by tokens */
+    /* Processor time, or what passes while threads share a layer; each layer's is divided among its rows by tokens. */
+    double compute_s;
 } rung_job;
 
 /* Runs all jobs, as many at a time as fit into `batch` (in their order). importance_layers: how many of the first layers add to the

@@ -243,6 +243,7 @@ static rung_status take_options(rung_cascade *cascade, const rung_open_options *
     size_t threads = options->threads > 0 ? options->threads : cascade->config.threads;
     size_t processors = rung_processor_count();
     cascade->threads = threads > 0 ? threads : processors < RUNG_MAX_THREADS ? processors : RUNG_MAX_THREADS;
+    cascade->threads_per_text = cascade->config.threads_per_text;
     cascade->batch_tokens = options->batch_tokens > 0 ? options->batch_tokens : DEFAULT_BATCH_TOKENS;
     cascade->batch_texts = options->batch_texts;
     return rung_kernels_select(options->isa, &cascade->kernels, error);

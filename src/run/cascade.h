@@ -36,6 +36,7 @@ struct rung_cascade {
     rung_precision precision;
     const rung_kernels *kernels;
     size_t threads;
+    size_t threads_per_text; /* at most; 0: as many as no other text needs */
     size_t batch_tokens;
     size_t batch_texts;
     /* Workers that no call uses now; guarded by lock. */

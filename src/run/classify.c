@@ -20,6 +20,7 @@ typedef struct call {
     const rung_input *inputs;
     size_t count;
     size_t wave;
+    size_t threads_per_text;
     rung_answers *answers;
     const rung_progress *progress;
     atomic_size_t next;   /* first input that nobody took */
@@ -86,6 +87,10 @@ static void work(void *context, size_t index)
         fail_call(shared, status, &error);
         return;
     }
+    status = rung_worker_share(worker, shared->threads_per_text, &error);
+    if (status != RUNG_OK) {
+        fail_call(shared, status, &error);
+    }
     while (status == RUNG_OK) {
         size_t first = atomic_fetch_add(&shared->next, shared->wave);
         if (first >= shared->count) {
@@ -135,7 +140,11 @@ rung_status rung_cascade_classify_policy(const rung_cascade *cascade, const rung
                        .status = RUNG_OK};
         pthread_mutex_init(&shared.lock, NULL);
         size_t waves = (count + shared.wave - 1) / shared.wave;
-        rung_parallel(cascade->threads < waves ? cascade->threads : waves, work, &shared);
+        size_t workers = cascade->threads < waves ? cascade->threads : waves;
+        size_t free_threads = cascade->threads / workers;
+        size_t most = cascade->threads_per_text;
+        shared.threads_per_text = most == 0 || free_threads < most ? free_threads : most;
+        rung_parallel(workers, work, &shared);
         pthread_mutex_destroy(&shared.lock);
         status = shared.status;
         if (status != RUNG_OK && error != NULL) {

@@ -9,6 +9,8 @@
 
 struct rung_worker {
     const rung_cascade *cascade;
+    size_t threads;         /* that rung_worker_share asked for */
+    rung_thread_pool *pool; /* NULL: none */
     rung_batch batch[RUNG_MAX_LEVELS];
     rung_flight flights[RUNG_WAVE];
     rung_job *jobs[RUNG_WAVE];
@@ -22,6 +24,7 @@ rung_status rung_worker_create(const rung_cascade *cascade, rung_worker **worker
         return RUNG_NO_MEMORY;
     }
     made->cascade = cascade;
+    made->threads = 1;
     rung_status status = RUNG_OK;
     for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
         const rung_model *model = cascade->level[l].model;
@@ -52,7 +55,42 @@ void rung_worker_free(rung_worker *worker)
     for (size_t i = 0; i < RUNG_WAVE; i++) {
         rung_flight_deinit(&worker->flights[i]);
     }
+    rung_thread_pool_free(worker->pool);
     free(worker);
+}
+
+static rung_status share_batches(rung_worker *worker, rung_thread_pool *pool, rung_error *error)
+{
+    rung_status status = RUNG_OK;
+    for (uint32_t l = 0; status == RUNG_OK && l < worker->cascade->num_levels; l++) {
+        status = rung_batch_share(&worker->batch[l], pool, error);
+    }
+    return status;
+}
+
+rung_status rung_worker_share(rung_worker *worker, size_t threads, rung_error *error)
+{
+    if (threads == worker->threads) {
+        return RUNG_OK;
+    }
+    rung_thread_pool *pool = NULL;
+    rung_status status = threads > 1 ? rung_thread_pool_create(threads, &pool, error) : RUNG_OK;
+    if (status != RUNG_OK) {
+        return status;
+    }
+    rung_thread_pool *old = worker->pool;
+    status = share_batches(worker, pool, error);
+    if (status != RUNG_OK) {
+        rung_status alone = share_batches(worker, NULL, NULL); /* needs no memory */
+        (void)alone;
+        rung_thread_pool_free(pool);
+        pool = NULL;
+        threads = 1;
+    }
+    worker->pool = pool;
+    worker->threads = threads;
+    rung_thread_pool_free(old);
+    return status;
 }
 
 /* All flights that are at `level`: arrive, compute together, decide. */

@@ -129,6 +129,7 @@ static void warn_of_fixed_options(const rung_node *node, const rung_generation *
         {"id", strcmp(old->id, wanted->id) != 0},
         {"listen", strcmp(old->listen_address, wanted->listen_address) != 0 || old->listen_port != wanted->listen_port},
         {"threads", node->desk.current->cascade->threads != made->cascade->threads},
+        {"threads_per_text", node->desk.current->cascade->threads_per_text != made->cascade->threads_per_text},
         {"limits.body", old->max_body_bytes != wanted->max_body_bytes},
         {"limits.connections", old->max_connections != wanted->max_connections},
         {"limits.connections_per_client", old->max_connections_per_client != wanted->max_connections_per_client},
@@ -362,7 +363,9 @@ static rung_status start_parts(rung_node *node, rung_node_config *config, rung_e
         status = rung_generation_connect(desk->current, node->loop, node->options.seed, error);
     }
     if (status == RUNG_OK) {
-        status = rung_workers_create(desk->current->cascade->threads, wake, node, &desk->workers, error);
+        const rung_cascade *cascade = desk->current->cascade;
+        status = rung_workers_create(cascade->threads, cascade->threads_per_text > 0 ? cascade->threads_per_text : 1,
+                                     wake, node, &desk->workers, error);
     }
     return status;
 }

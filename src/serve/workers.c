@@ -34,6 +34,7 @@ typedef struct worker {
     rung_generation *generation; /* that batch was made for; NULL: none yet */
     uint64_t tried;              /* serial of the last one that was made ready for ahead of its requests */
     rung_batch batch;
+    rung_thread_pool *pool; /* that the layers of batch are shared with; NULL: none */
     rung_job *jobs[MAX_BATCH_ERRANDS];
     rung_errand *computing[MAX_BATCH_ERRANDS];
 } worker;
@@ -126,6 +127,12 @@ static rung_status enter_generation(worker *self, rung_generation *generation, r
     tokens = tokens > model->config.max_tokens ? tokens : model->config.max_tokens;
     rung_status status =
         rung_batch_init(&self->batch, model, generation->cascade->kernels, tokens, MAX_BATCH_ERRANDS, error);
+    if (status == RUNG_OK) {
+        status = rung_batch_share(&self->batch, self->pool, error);
+        if (status != RUNG_OK) {
+            rung_batch_deinit(&self->batch);
+        }
+    }
     if (status == RUNG_OK) {
         rung_generation_use(generation);
         self->generation = generation;
@@ -319,14 +326,37 @@ static void *work(void *argument)
     return NULL;
 }
 
-rung_status rung_workers_create(size_t threads, void (*done)(void *context), void *context, rung_workers **workers,
-                                rung_error *error)
+static rung_status start_worker(rung_workers *all, size_t threads_per_text, rung_error *error)
+{
+    worker *next = &all->workers[all->num_workers];
+    next->all = all;
+    if (threads_per_text > 1) {
+        rung_status status = rung_thread_pool_create(threads_per_text, &next->pool, error);
+        if (status != RUNG_OK) {
+            return status;
+        }
+    }
+    sem_init(&next->wake, 0, 0);
+    int code = pthread_create(&next->thread, NULL, work, next);
+    if (code != 0) {
+        sem_destroy(&next->wake);
+        rung_thread_pool_free(next->pool);
+        return rung_fail(error, RUNG_IO, "cannot start a thread: %s", strerror(code));
+    }
+    all->num_workers++;
+    return RUNG_OK;
+}
+
+rung_status rung_workers_create(size_t threads, size_t threads_per_text, void (*done)(void *context), void *context,
+                                rung_workers **workers, rung_error *error)
 {
     rung_workers *made = rung_alloc(1, sizeof *made, "workers", error);
     if (made == NULL) {
         return RUNG_NO_MEMORY;
     }
-    made->workers = rung_alloc(threads, sizeof *made->workers, "workers", error);
+    size_t num_workers = threads_per_text < threads ? threads / threads_per_text : 1;
+    size_t helpers = threads_per_text < threads ? threads_per_text : threads;
+    made->workers = rung_alloc(num_workers, sizeof *made->workers, "workers", error);
     if (made->workers == NULL) {
         free(made);
         return RUNG_NO_MEMORY;
@@ -338,21 +368,11 @@ rung_status rung_workers_create(size_t threads, void (*done)(void *context), voi
     made->cost_s_per_byte = FIRST_COST_S_PER_BYTE;
     list_init(&made->queue);
     list_init(&made->finished);
-    while (status == RUNG_OK && made->num_workers < threads) {
-        worker *next = &made->workers[made->num_workers];
-        next->all = made;
-        sem_init(&next->wake, 0, 0);
-        int code = pthread_create(&next->thread, NULL, work, next);
-        if (code == 0) {
-            made->num_workers++;
-            continue;
-        }
-        sem_destroy(&next->wake);
-        if (made->num_workers == 0) {
-            status = rung_fail(error, RUNG_IO, "cannot start a thread: %s", strerror(code));
-        } else {
-            break; /* the system refuses more: fewer do the work */
-        }
+    while (status == RUNG_OK && made->num_workers < num_workers) {
+        status = start_worker(made, helpers, error);
+    }
+    if (made->num_workers > 0) {
+        status = RUNG_OK; /* the system refuses more: fewer do the work */
     }
     if (status != RUNG_OK) {
         rung_workers_free(made);
@@ -374,6 +394,7 @@ void rung_workers_free(rung_workers *workers)
     for (size_t i = 0; i < workers->num_workers; i++) {
         pthread_join(workers->workers[i].thread, NULL);
         sem_destroy(&workers->workers[i].wake);
+        rung_thread_pool_free(workers->workers[i].pool);
     }
     pthread_mutex_destroy(&workers->lock);
     free(workers->workers);

@@ -7,9 +7,9 @@
 
 typedef struct rung_workers rung_workers;
 
-/* done is called from a worker's thread when errands wait to be collected, or a generation was let go of. */
-rung_status rung_workers_create(size_t threads, void (*done)(void *context), void *context, rung_workers **workers,
-                                rung_error *error) RUNG_WARN_UNUSED;
+/* threads / threads_per_text workers, at least one, each with the help of threads_per_text - 1 more threads. done is called from a worker's thread when errands wait to be collected, or a generation was let go of. */
+rung_status rung_workers_create(size_t threads, size_t threads_per_text, void (*done)(void *context), void *context,
+                                rung_workers **workers, rung_error *error) RUNG_WARN_UNUSED;
 /* Waits for what they compute; what is queued is dropped. */
 void rung_workers_free(rung_workers *workers);
 

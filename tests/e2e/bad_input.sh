@@ -144,6 +144,34 @@ profile_data() {
     expect_error "no-model"
 }
 
+bench_options() {
+    run bench -m "$model" --tokens 16,many
+    expect_error "--tokens" "'many'" "1 to 512"
+    run bench -m "$model" --tokens 400
+    expect_error "--tokens 400" "reads at most"
+    run bench -m "$model" --shape bert-base
+    expect_error "--shape and --model"
+    run bench --shape bert-huge
+    expect_error "bert-huge" "bert-large"
+    run bench --peaks -m "$model"
+    expect_error "--peaks"
+    run bench --load
+    expect_error "--load needs --model"
+    run bench --data "$work/none.jsonl"
+    expect_error "--data needs --model"
+    run bench -m "$model" --data "$work/none.jsonl"
+    expect_error "none.jsonl"
+    printf '{"text": "a fine film"}\n{"text": 3}\n' >"$work/mixed.jsonl"
+    run bench -m "$model" --data "$work/mixed.jsonl"
+    expect_error "mixed.jsonl:2" "text"
+    run bench -m "$model" --rows 3
+    expect_error "--rows needs --data"
+    run bench -m "$model" --split --parts
+    expect_error "--parts and --split"
+    run bench -m "$work/no-model" --load
+    expect_error "no-model"
+}
+
 truncated_safetensors() {
     copy_model truncated
     local size
@@ -241,5 +269,5 @@ packed_file_in_fp32() {
 }
 
 cases empty_text long_text_is_truncated invalid_utf8 json_of_wrong_type json_unknown_field json_bad_line_among_good_ones \
-    json_empty_text unknown_command unknown_option missing_files yaml_unknown_key node_file profile_data truncated_safetensors \
+    json_empty_text unknown_command unknown_option missing_files yaml_unknown_key node_file profile_data bench_options truncated_safetensors \
     lying_safetensors_header labels_that_differ bad_traces unknown_model_type tokenizer_and_embedding_disagree packed_file_in_fp32

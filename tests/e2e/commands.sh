@@ -82,6 +82,15 @@ same_bits_for_threads_and_kernels() {
                 problem "$precision: answers differ with: $options"
             fi
         done
+        for options in "--threads 3" "--threads 4 --threads_per_text 2" "--threads 2 --threads_per_text 1"; do
+            # One text: threads share its layers.
+            # shellcheck disable=SC2086
+            run classify -m "$model" --json --precision "$precision" $options < <(head -1 "$work/jsonl")
+            expect_status 0
+            if ! answers "$out" | cmp - <(head -1 "$work/reference"); then
+                problem "$precision: one text differs with: $options"
+            fi
+        done
     done
 }
 while IFS= read -r line; do
@@ -172,6 +181,32 @@ bench_prints_one_line() {
     expect_stdout '"tokens":16' '"median_ms":[0-9]' '"share":[0-9]'
 }
 
+bench_runs_through_lists() {
+    run bench -m "$model" --tokens 4,16 --threads 1,2 --batch 1,3 --precision both --repeats 1 --json --parts
+    expect_status 0
+    expect_lines 16
+    expect_stdout '"batch":3,"threads":2,"split":false,"precision":"fp32"' '"parts":\{"embedding_ms":[0-9]'
+    run bench -m "$model" --tokens 16 --threads 2 --split --repeats 1 --json
+    expect_stdout '"threads":2,"split":true'
+    run bench -m "$model" --tokens 8 --threads 1 --repeats 2
+    expect_status 0
+    expect_stdout '8 tokens, 1 text a batch, 1 thread' 'ffn_in ' 'attention_output '
+}
+
+bench_measures_texts_loading_and_the_machine() {
+    run bench -m "$model" --data "$work/jsonl" --rows 3 --batch 2 --threads 2 --repeats 2 --json
+    expect_status 0
+    expect_lines 1
+    expect_stdout '"data":"jsonl","texts":3,' '"texts_per_s":[0-9]' '"tokenizer_share":0'
+    run bench -m "$model" --load --repeats 2 --json
+    expect_status 0
+    expect_stdout '"open_ms":[0-9].*"median_ms":[0-9].*"resident_bytes":[0-9]'
+    run bench --threads 1 --repeats 1 --json
+    expect_status 0
+    expect_stdout '"peak":"int8","isa":"ref","threads":1' '"peak":"memory copy"'
+}
+
 cases help_of_each_command no_command profile_of_the_tiny_model arguments_lines_and_json_agree json_keeps_order_and_ids \
     same_bits_for_threads_and_kernels packed_file_gives_the_same_labels frequent_words_have_their_own_width \
-    quantize_spares_its_input labels_are_scored links_change_times_and_no_answer bench_prints_one_line
+    quantize_spares_its_input labels_are_scored links_change_times_and_no_answer bench_prints_one_line \
+    bench_runs_through_lists bench_measures_texts_loading_and_the_machine
