@@ -30,7 +30,6 @@ enum {
     STEP_BYTES = SLICE * STEP_K,  /* of a slice */
     LINE_BYTES = 4 * RUNG_PANEL,  /* of a panel, for four k */
     SLICE_LINE_BYTES = 4 * SLICE, /* of a slice, for four k */
-    RUNG_NEON_MOST_ROWS = 6,      /* of a tile */
 };
 
 /* out[rows][16] (+)= a[rows][16 steps] b[16 steps][16] in int32, modulo 2^32. a is as pack_rows of the set left it; k
