@@ -55,16 +55,21 @@ static rung_cascade *open_with(size_t threads)
     return cascade;
 }
 
-static rung_answers *classify(const rung_cascade *cascade)
+static rung_answers *classify_first(const rung_cascade *cascade, size_t count)
 {
     rung_answers *answers = NULL;
     rung_error error;
-    return rung_cascade_classify(cascade, inputs, INPUTS, &answers, &error) == RUNG_OK ? answers : NULL;
+    return rung_cascade_classify(cascade, inputs, count, &answers, &error) == RUNG_OK ? answers : NULL;
+}
+
+static rung_answers *classify(const rung_cascade *cascade)
+{
+    return classify_first(cascade, INPUTS);
 }
 
 static bool same_answers(const rung_answers *a, const rung_answers *b, size_t labels)
 {
-    for (size_t i = 0; i < INPUTS; i++) {
+    for (size_t i = 0; i < rung_answers_count(b); i++) {
         const rung_answer *x = rung_answers_get(a, i);
         const rung_answer *y = rung_answers_get(b, i);
         if (x->status != RUNG_OK || y->status != RUNG_OK || x->level != y->level ||
@@ -113,6 +118,27 @@ static void callers_and_workers_do_not_disturb_each_other(void **state)
     rung_cascade_close(together);
 }
 
+/* With fewer texts than threads, threads share the layers; how many changes from call to call. */
+static void few_texts_get_the_same_answers(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {1, INPUTS, 1, 3, 2, 1, 5, 2};
+    rung_cascade *alone = open_with(1);
+    rung_cascade *together = open_with(5);
+    rung_answers *expected = classify(alone);
+    assert_non_null(expected);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        rung_answers *answers = classify_first(together, counts[i]);
+        assert_non_null(answers);
+        assert_int_equal(rung_answers_count(answers), counts[i]);
+        assert_true(same_answers(expected, answers, rung_cascade_num_labels(together)));
+        rung_answers_free(answers);
+    }
+    rung_answers_free(expected);
+    rung_cascade_close(alone);
+    rung_cascade_close(together);
+}
+
 static void count_progress(void *context, const char *what, size_t done, size_t total)
 {
     (void)what;
@@ -155,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(callers_and_workers_do_not_disturb_each_other),
+        cmocka_unit_test(few_texts_get_the_same_answers),
         cmocka_unit_test(fits_are_the_same_for_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, write_cascade, remove_cascade);

@@ -160,26 +160,36 @@ ALWAYS_INLINE __m256i sum_fours(__m256i weights)
     return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), weights), _mm256_set1_epi16(1));
 }
 
+/* terms = -128 * (column_sums - the sums over the fours that are not safe); column_sums [16], or NULL for 0. */
+static void offset_terms(slice_s8 *slice, const int32_t *column_sums)
+{
+    __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    if (column_sums != NULL) {
+        sums[0] = load_s32(column_sums);
+        sums[1] = load_s32(column_sums + 8);
+    }
+    for (size_t i = slice->num_safe; i < slice->num_fours; i++) {
+        sums[0] = _mm256_sub_epi32(sums[0], sum_fours(load_bytes(slice->weights[i])));
+        sums[1] = _mm256_sub_epi32(sums[1], sum_fours(load_bytes(slice->weights[i] + 32)));
+    }
+    store_s32(slice->terms, _mm256_slli_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), sums[0]), 7));
+    store_s32(slice->terms + 8, _mm256_slli_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), sums[1]), 7));
+}
+
 /* Copies a block of k of 16 columns and sorts its fours; panel points to the first, maxima belong to the block. */
 static void sort_slice(const int8_t *panel, size_t fours, const uint8_t *maxima, slice_s8 *slice)
 {
-    __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
     size_t safe = 0;
     size_t others = fours;
     for (size_t i = 0; i < fours; i++) {
         const __m256i *from = (const __m256i *)(const void *)(panel + i * 4 * RUNG_PANEL);
         __m256i low = _mm256_loadu_si256(from);
         __m256i high = _mm256_loadu_si256(from + 1);
-        int32_t four;
-        memcpy(&four, maxima + 4 * i, sizeof four);
-        __m256i most = _mm256_set1_epi32(four);
+        __m256i most = broadcast_four(maxima + 4 * i);
         __m256i unsafe = _mm256_or_si256(unsafe_pairs(low, most), unsafe_pairs(high, most));
-        bool is_safe = _mm256_testz_si256(unsafe, unsafe);
-        __m256i kept = _mm256_set1_epi32(is_safe ? -1 : 0);
-        sums[0] = _mm256_add_epi32(sums[0], _mm256_and_si256(sum_fours(low), kept));
-        sums[1] = _mm256_add_epi32(sums[1], _mm256_and_si256(sum_fours(high), kept));
-        others -= !is_safe;
-        size_t at = is_safe ? safe : others;
+        size_t is_safe = (size_t)_mm256_testz_si256(unsafe, unsafe);
+        others -= 1 - is_safe;
+        size_t at = is_safe != 0 ? safe : others;
         safe += is_safe;
         _mm256_store_si256((__m256i *)(void *)slice->weights[at], low);
         _mm256_store_si256((__m256i *)(void *)(slice->weights[at] + 32), high);
@@ -187,8 +197,6 @@ static void sort_slice(const int8_t *panel, size_t fours, const uint8_t *maxima,
     }
     slice->num_safe = safe;
     slice->num_fours = fours;
-    store_s32(slice->terms, _mm256_slli_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), sums[0]), 7));
-    store_s32(slice->terms + 8, _mm256_slli_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), sums[1]), 7));
 }
 
 /* The weights of 16 columns from k0 on, 256 bytes apart for every four k. */
@@ -236,6 +244,7 @@ static void multiply_s8(const rung_linear_s8 *w, const uint8_t *q, size_t rows, 
             size_t column = column0 + c;
             size_t next = column + SLICE < w->out_features ? column + SLICE : column;
             sort_slice(slice_at(w, column, k0), fours, maxima, &slice);
+            offset_terms(&slice, k0 == 0 ? w->column_sums + column : NULL);
             multiply_slice(q + k0, stride, rows, &slice, k0 > 0, sums + c, slice_at(w, next, k0));
         }
     }

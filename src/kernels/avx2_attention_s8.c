@@ -81,6 +81,14 @@ size_t rung_avx2_attention_s8_scratch_bytes(size_t seq_len, size_t head_size)
     return carve(seq_len, head_size, NULL, &s);
 }
 
+/* A head's part of a row lies a whole row of all heads from the next one: too far for the processor to guess. */
+ALWAYS_INLINE void ask_for_row(const float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        _mm_prefetch((const char *)(row + i), _MM_HINT_T0);
+    }
+}
+
 /* Eight keys from `key` on into the lanes of their slice, zeros for those past the last. */
 static void pack_eight_keys(const rung_attention *attention, const float *k, size_t key, const scratch *s)
 {
@@ -88,6 +96,7 @@ static void pack_eight_keys(const rung_attention *attention, const float *k, siz
     size_t stride = rung_q8_stride(head_size);
     for (size_t i = 0; i < 8; i++) {
         if (key + i < attention->seq_len) {
+            ask_for_row(k + min_size(key + i + 8, attention->seq_len - 1) * attention->stride, head_size);
             quantize_row_s8(k + (key + i) * attention->stride, head_size, s->rows + i * stride,
                             s->key_scales + key + i);
         } else {
@@ -119,6 +128,7 @@ static __m256 column_inverses(const rung_attention *attention, const float *v, s
 {
     __m256 absmax = _mm256_setzero_ps();
     for (size_t j = 0; j < attention->seq_len; j++) {
+        ask_for_row(v + min_size(j + 8, attention->seq_len - 1) * attention->stride, columns);
         absmax = _mm256_max_ps(v_abs(load_lanes(v + j * attention->stride, columns)), absmax);
     }
     __m256 top = _mm256_set1_ps(127.0f);
@@ -170,6 +180,7 @@ static void pack_head(const rung_attention *attention, size_t head, const scratc
 static void pack_queries(const rung_attention *attention, const float *q, size_t rows, const scratch *s)
 {
     for (size_t r = 0; r < rows; r++) {
+        ask_for_row(q + min_size(r + 4, rows - 1) * attention->stride, attention->head_size);
         quantize_row_s8(q + r * attention->stride, attention->head_size, s->rows, s->query_scales + r);
         s->query_terms[r] = widen_row(s->rows, s->head_padded, s->queries + r * s->head_padded / 2);
     }
@@ -187,18 +198,33 @@ static void multiply(const int32_t *a, size_t a_stride, const int32_t *a_terms, 
     }
 }
 
+ALWAYS_INLINE __m256 score_lanes(const int32_t *products, const float *key_scales)
+{
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(load_s32(products)), _mm256_loadu_ps(key_scales));
+}
+
 /* Products become scores, in place; returns the largest of the first n. */
 static float scale_row(int32_t *products, size_t n, const float *key_scales)
 {
     float *scores = (float *)(void *)products;
-    __m256 max = _mm256_set1_ps(-INFINITY);
-    for (size_t j = 0; j < n; j += 8) {
-        __m256 score = _mm256_mul_ps(_mm256_cvtepi32_ps(load_s32(products + j)), _mm256_loadu_ps(key_scales + j));
+    __m256 lowest = _mm256_set1_ps(-INFINITY);
+    __m256 max[2] = {lowest, lowest};
+    size_t j = 0;
+    for (; j + 16 <= n; j += 16) {
+        UNROLL
+        for (size_t half = 0; half < 2; half++) {
+            __m256 score = score_lanes(products + j + 8 * half, key_scales + j + 8 * half);
+            _mm256_storeu_ps(scores + j + 8 * half, score);
+            max[half] = _mm256_max_ps(score, max[half]);
+        }
+    }
+    for (; j < n; j += 8) {
+        __m256 score = score_lanes(products + j, key_scales + j);
         _mm256_storeu_ps(scores + j, score);
         __m256 known = _mm256_castsi256_ps(lanes_below(min_size(n - j, 8)));
-        max = _mm256_max_ps(_mm256_blendv_ps(_mm256_set1_ps(-INFINITY), score, known), max);
+        max[0] = _mm256_max_ps(_mm256_blendv_ps(lowest, score, known), max[0]);
     }
-    return v_max_lanes(max);
+    return v_max_lanes(_mm256_max_ps(max[0], max[1]));
 }
 
 /* p of 8 keys. */

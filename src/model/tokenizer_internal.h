@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "model/added_tokens.h"
 #include "model/bert_normalizer.h"
+#include "model/json_pairs.h"
 #include "model/tokenizer.h"
 #include "model/wordpiece.h"
 
@@ -32,6 +33,7 @@ typedef enum rung_ascii_class {
 } rung_ascii_class;
 
 struct rung_tokenizer {
+    const rung_json_pairs *vocab; /* while it is read from JSON; NULL: the tree of JSON values has it */
     rung_wordpiece model;
     rung_bert_normalizer normalizer;
     rung_added_set added;            /* matched in the text as it is */

@@ -1,6 +1,7 @@
 /* tokenizer_json.c: makes a tokenizer from the text of a tokenizer.json (Hugging Face tokenizers 0.23, format version
  * "1.0"). Called by the model loaders. `truncation`, `padding` and `decoder` are not read: the caller passes max_tokens
  * and nothing is decoded. What the file says is untrusted. */
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "model/json_field.h"
@@ -89,12 +90,40 @@ static rung_status check_model_type(const json_t *root, const char *name, const 
     return require_type(root, "model", "WordPiece", name, model, error);
 }
 
+static rung_status set_token(rung_tokenizer *tokenizer, const char *token, size_t bytes, int64_t id, const char *name,
+                             rung_error *error)
+{
+    rung_error cause;
+    rung_status status = rung_wordpiece_set_text(&tokenizer->model, id, token, bytes, &cause);
+    if (status != RUNG_OK) {
+        char quoted[RUNG_JSON_QUOTE_BYTES];
+        return rung_fail(error, status, "%s: model.vocab: token \"%s\": %s", name,
+                         rung_json_quote(token, bytes, quoted), cause.message);
+    }
+    return RUNG_OK;
+}
+
+/* All pairs were looked at before: they are plain. */
+static rung_status read_pairs(rung_tokenizer *tokenizer, const char *name, rung_error *error)
+{
+    rung_json_pair pair;
+    const char *at = NULL;
+    rung_status status = RUNG_OK;
+    while (status == RUNG_OK && rung_json_pairs_next(tokenizer->vocab, &at, &pair) == RUNG_JSON_PAIR) {
+        status = set_token(tokenizer, pair.name, pair.bytes, pair.number, name, error);
+    }
+    return status;
+}
+
 static rung_status read_vocabulary(rung_tokenizer *tokenizer, const json_t *model, const char *name, rung_error *error)
 {
     const json_t *vocab;
     rung_status status = rung_json_field(model, "model", "vocab", JSON_OBJECT, name, &vocab, error);
     if (status != RUNG_OK) {
         return status;
+    }
+    if (tokenizer->vocab != NULL) {
+        return read_pairs(tokenizer, name, error);
     }
     char quoted[RUNG_JSON_QUOTE_BYTES];
     /* jansson's iteration takes the object without const, and changes nothing. */
@@ -107,11 +136,9 @@ static rung_status read_vocabulary(rung_tokenizer *tokenizer, const json_t *mode
             return rung_fail(error, RUNG_FORMAT, "%s: model.vocab: the id of token \"%s\" is %s; it must be an integer",
                              name, rung_json_quote(token, bytes, quoted), rung_json_type_name(id));
         }
-        rung_error cause;
-        status = rung_wordpiece_set_text(&tokenizer->model, json_integer_value(id), token, bytes, &cause);
+        status = set_token(tokenizer, token, bytes, json_integer_value(id), name, error);
         if (status != RUNG_OK) {
-            return rung_fail(error, status, "%s: model.vocab: token \"%s\": %s", name,
-                             rung_json_quote(token, bytes, quoted), cause.message);
+            return status;
         }
     }
     return RUNG_OK;
@@ -394,19 +421,50 @@ static rung_status read_tokenizer(rung_tokenizer *tokenizer, const json_t *root,
     return status;
 }
 
+/* A tree without the vocabulary, when that is plain; NULL: a tree of the whole is needed, if only to say what is wrong. */
+static json_t *parse_without_vocabulary(const char *json, size_t json_bytes, const char *name, rung_json_pairs *vocab)
+{
+    rung_json_pair pair;
+    const char *at = NULL;
+    rung_json_pairs_step step = RUNG_JSON_PAIR;
+    if (!rung_json_pairs_find(json, json_bytes, "model", "vocab", vocab)) {
+        return NULL;
+    }
+    while (step == RUNG_JSON_PAIR) {
+        step = rung_json_pairs_next(vocab, &at, &pair);
+    }
+    if (step == RUNG_JSON_NOT_PLAIN) {
+        return NULL;
+    }
+    rung_buffer rest = {0};
+    rung_buffer_append(&rest, json, (size_t)(vocab->begin - json));
+    rung_buffer_text(&rest, "{}");
+    rung_buffer_append(&rest, vocab->end, (size_t)(json + json_bytes - vocab->end));
+    json_t *root = rest.failed ? NULL : rung_json_parse(rest.data, rest.length, name, NULL);
+    rung_buffer_deinit(&rest);
+    return root;
+}
+
 rung_status rung_tokenizer_parse(const char *json, size_t json_bytes, const char *name, rung_tokenizer **tokenizer,
                                  rung_error *error)
 {
     rung_error local = {RUNG_OK, ""};
     rung_error *cause = error == NULL ? &local : error;
-    json_t *root = rung_json_parse(json, json_bytes, name, cause);
+    rung_json_pairs vocab;
+    json_t *root = parse_without_vocabulary(json, json_bytes, name, &vocab);
+    bool apart = root != NULL;
+    if (root == NULL) {
+        root = rung_json_parse(json, json_bytes, name, cause);
+    }
     if (root == NULL) {
         return cause->code;
     }
     rung_status status = RUNG_NO_MEMORY;
     rung_tokenizer *made = rung_alloc(1, sizeof *made, name, cause);
     if (made != NULL) {
+        made->vocab = apart ? &vocab : NULL;
         status = read_tokenizer(made, root, name, cause);
+        made->vocab = NULL;
     }
     json_decref(root);
     if (status != RUNG_OK) {

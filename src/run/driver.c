@@ -9,8 +9,9 @@
 
 struct rung_worker {
     const rung_cascade *cascade;
-    size_t threads;         /* that rung_worker_share asked for */
-    rung_thread_pool *pool; /* NULL: none */
+    size_t threads;         /* that the layers run on */
+    rung_thread_pool *pool; /* NULL: none yet */
+    size_t pool_threads;    /* that it was made for */
     rung_batch batch[RUNG_MAX_LEVELS];
     rung_flight flights[RUNG_WAVE];
     rung_job *jobs[RUNG_WAVE];
@@ -73,23 +74,28 @@ rung_status rung_worker_share(rung_worker *worker, size_t threads, rung_error *e
     if (threads == worker->threads) {
         return RUNG_OK;
     }
-    rung_thread_pool *pool = NULL;
-    rung_status status = threads > 1 ? rung_thread_pool_create(threads, &pool, error) : RUNG_OK;
+    if (threads == 1) { /* the pool sleeps until a call has few texts again */
+        worker->threads = 1;
+        return share_batches(worker, NULL, error);
+    }
+    rung_thread_pool *pool = worker->pool;
+    bool is_new = worker->pool_threads != threads;
+    rung_status status = is_new ? rung_thread_pool_create(threads, &pool, error) : RUNG_OK;
     if (status != RUNG_OK) {
         return status;
     }
-    rung_thread_pool *old = worker->pool;
     status = share_batches(worker, pool, error);
+    worker->threads = threads;
     if (status != RUNG_OK) {
         rung_status alone = share_batches(worker, NULL, NULL); /* needs no memory */
         (void)alone;
-        rung_thread_pool_free(pool);
-        pool = NULL;
-        threads = 1;
+        worker->threads = 1;
     }
-    worker->pool = pool;
-    worker->threads = threads;
-    rung_thread_pool_free(old);
+    if (is_new) {
+        rung_thread_pool_free(worker->pool); /* no batch has it any more */
+        worker->pool = pool;
+        worker->pool_threads = threads;
+    }
     return status;
 }
 
