@@ -35,7 +35,24 @@ static void test_select(void **state)
         assert_int_equal(rung_kernels_select("avxvnni", &kernels, &error), RUNG_UNSUPPORTED);
         assert_non_null(strstr(error.message, "need AVX"));
     }
+#elif defined(__aarch64__)
+    if (strcmp(last->name, "neon") == 0) {
+        assert_int_equal(rung_kernels_select("neon-dotprod", &kernels, &error), RUNG_UNSUPPORTED);
+        assert_non_null(strstr(error.message, "need int8 dot products (FEAT_DotProd), which this CPU does not have"));
+        assert_int_equal(rung_kernels_select("neon-i8mm", &kernels, &error), RUNG_UNSUPPORTED);
+    }
 #endif
+}
+
+static void test_slow_because(void **state)
+{
+    (void)state;
+    const rung_kernels *ref = ref_table();
+    assert_non_null(strstr(rung_kernels_slow_because(NULL, ref), "this processor"));
+    assert_null(rung_kernels_slow_because("ref", ref));
+    for (size_t i = 1; rung_kernels_at(i) != NULL; i++) {
+        assert_null(rung_kernels_slow_because(NULL, rung_kernels_at(i)));
+    }
 }
 
 /* ---- Packing. ---- */
@@ -308,9 +325,9 @@ static void test_peaks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_select),     cmocka_unit_test(test_pack),       cmocka_unit_test(test_quantize),
-        cmocka_unit_test(test_layer_norm), cmocka_unit_test(test_not_finite), cmocka_unit_test(test_vector_functions),
-        cmocka_unit_test(test_peaks),
+        cmocka_unit_test(test_select),           cmocka_unit_test(test_slow_because), cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_quantize),         cmocka_unit_test(test_layer_norm),   cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_vector_functions), cmocka_unit_test(test_peaks),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

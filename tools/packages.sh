@@ -68,3 +68,14 @@ install_packages() {
         fi
     fi
 }
+
+# install_foreign_packages ARCHITECTURE NAME...: the same for groups with packages of another architecture, NAME:ARCHITECTURE.
+install_foreign_packages() {
+    local missing architecture=$1
+    shift
+    mapfile -t missing < <(missing_packages "$@")
+    if [ "${#missing[@]}" -gt 0 ] && command -v dpkg >/dev/null && ! dpkg --print-foreign-architectures | grep -qx "$architecture"; then
+        as_root dpkg --add-architecture "$architecture" || return 1
+    fi
+    install_packages "$@"
+}

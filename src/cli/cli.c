@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/clock.h"
+#include "kernels/kernels.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,6 +31,20 @@ const char *cli_isa(const rung_options *options)
     const char *given = rung_options_text(options, RUNG_OPTION_ISA);
     const char *environment = getenv("RUNG_ISA");
     return given != NULL || environment == NULL || environment[0] == '\0' ? given : environment;
+}
+
+void cli_warn_of_slow_kernels(const rung_options *options)
+{
+    rung_error error;
+    const char *isa = cli_isa(options);
+    const rung_kernels *kernels;
+    if (rung_kernels_select(isa, &kernels, &error) != RUNG_OK) {
+        return; /* the command says so */
+    }
+    const char *because = rung_kernels_slow_because(isa, kernels);
+    if (because != NULL) {
+        fprintf(stderr, "rung: %s; using portable kernels, which are many times slower\n", because);
+    }
 }
 
 rung_status cli_open_cascade(const rung_options *options, size_t batch_texts, rung_cascade **cascade, rung_error *error)

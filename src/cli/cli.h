@@ -28,6 +28,10 @@ const char *cli_data_directory(const rung_options *options);
 /* The kernels to use: --isa, else $RUNG_ISA; NULL: the best that the CPU has. */
 const char *cli_isa(const rung_options *options);
 
+/* One line on stderr when the kernels that rung chose by itself are many times slower than those of other processors. For
+ * commands that run a model, once a process. */
+void cli_warn_of_slow_kernels(const rung_options *options);
+
 /* The cascade that the options name; batch_texts as in rung_open_options. Prints nothing. */
 rung_status cli_open_cascade(const rung_options *options, size_t batch_texts, rung_cascade **cascade,
                              rung_error *error) RUNG_WARN_UNUSED;

@@ -33,9 +33,18 @@ static int print_help(const rung_command_spec *command)
     return print_text(&text);
 }
 
+static bool runs_a_model(rung_command command)
+{
+    return (command & (RUNG_COMMAND_CLASSIFY | RUNG_COMMAND_DEMO | RUNG_COMMAND_FIT | RUNG_COMMAND_BENCH |
+                       RUNG_COMMAND_SERVE | RUNG_COMMAND_PROFILE)) != 0;
+}
+
 static int run_command(const rung_command_spec *command, const rung_options *options)
 {
     rung_buffer text = {0};
+    if (runs_a_model(command->command)) {
+        cli_warn_of_slow_kernels(options);
+    }
     switch (command->command) {
     case RUNG_COMMAND_CLASSIFY:
         return cli_classify(options);

@@ -1,5 +1,6 @@
 /* dispatch.c: which kernel tables this processor can run. Called when a model is opened and by tests and benches.
- * Must not know what the functions of a table do. Source: CPUID and XCR0, as read by the compiler's runtime. */
+ * Must not know what the functions of a table do. Source: on x86-64 CPUID and XCR0, as read by the compiler's runtime;
+ * on arm64 the capabilities that Linux gives a process. */
 #include "kernels/kernels.h"
 #include "kernels/tables.h"
 
@@ -9,13 +10,18 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 typedef struct table_entry {
     const rung_kernels *kernels;
     const char *(*missing_feature)(void); /* NULL when the CPU has all that the table needs */
 } table_entry;
 
-static const char *missing_for_ref(void)
+/* For what every processor of the architecture has. */
+static const char *nothing_missing(void)
 {
     return NULL;
 }
@@ -68,14 +74,35 @@ static const char *missing_for_avx512vnni(void)
     }
     return NULL;
 }
+#elif defined(__aarch64__)
+static const char *missing_for_dotprod(void)
+{
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) == 0 ? "int8 dot products (FEAT_DotProd)" : NULL;
+}
+
+static const char *missing_for_i8mm(void)
+{
+    return (getauxval(AT_HWCAP2) & HWCAP2_I8MM) == 0 ? "int8 matrix products (FEAT_I8MM)" : NULL;
+}
+#endif
+
+/* Where the portable kernels are the best that rung has: only where the processor is old or its architecture unknown. */
+#if defined(__x86_64__)
+#define NO_FASTER_KERNELS "this processor has no AVX2 with FMA"
+#else
+#define NO_FASTER_KERNELS "rung has no kernels for the vector instructions of this processor"
 #endif
 
 /* Slowest first. */
 static const table_entry tables[] = {
-    {&rung_kernels_ref, missing_for_ref},
+    {&rung_kernels_ref, nothing_missing},
 #if defined(__x86_64__)
     {&rung_kernels_x86_64_v3, missing_for_avx2},  {&rung_kernels_avx2, missing_for_avx2},
     {&rung_kernels_avxvnni, missing_for_avxvnni}, {&rung_kernels_avx512vnni, missing_for_avx512vnni},
+#elif defined(__aarch64__)
+    {&rung_kernels_neon, nothing_missing},
+    {&rung_kernels_neon_dotprod, missing_for_dotprod},
+    {&rung_kernels_neon_i8mm, missing_for_i8mm},
 #endif
 };
 
@@ -126,4 +153,9 @@ rung_status rung_kernels_select(const char *name, const rung_kernels **kernels, 
         return RUNG_OK;
     }
     return fail_unknown(name, error);
+}
+
+const char *rung_kernels_slow_because(const char *isa, const rung_kernels *kernels)
+{
+    return isa == NULL && kernels == &rung_kernels_ref ? NO_FASTER_KERNELS : NULL;
 }

@@ -131,6 +131,10 @@ typedef struct rung_kernels {
  * there are; RUNG_UNSUPPORTED says which CPU feature is missing. Tables are immutable statics. */
 rung_status rung_kernels_select(const char *name, const rung_kernels **kernels, rung_error *error) RUNG_WARN_UNUSED;
 
+/* Why work will be many times slower than it could be, as the start of a sentence ("this processor has no AVX2"), or
+ * NULL. isa: what the user chose, NULL for the choice of rung_kernels_select, which gave kernels. A constant. */
+const char *rung_kernels_slow_because(const char *isa, const rung_kernels *kernels);
+
 /* Tables that this CPU can run, slowest first: the tests compare them all. NULL past the end. */
 const rung_kernels *rung_kernels_at(size_t index);
 

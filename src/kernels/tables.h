@@ -10,6 +10,10 @@ extern const rung_kernels rung_kernels_x86_64_v3;  /* ref.c again, built for AVX
 extern const rung_kernels rung_kernels_avx2;       /* avx2.c */
 extern const rung_kernels rung_kernels_avxvnni;    /* avxvnni.c */
 extern const rung_kernels rung_kernels_avx512vnni; /* avx512.c */
+#elif defined(__aarch64__)
+extern const rung_kernels rung_kernels_neon;         /* neon.c */
+extern const rung_kernels rung_kernels_neon_dotprod; /* neon_dotprod.c */
+extern const rung_kernels rung_kernels_neon_i8mm;    /* neon_i8mm.c */
 #endif
 
 #endif

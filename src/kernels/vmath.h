@@ -1,6 +1,6 @@
 /* vmath.h: exp, erf and tanh in single precision as fixed sequences of IEEE operations, for one float. ref.c applies
- * them lane by lane; avx2.c and avx512.c repeat the same sequence on 8 and 16 lanes with the same constants; tests
- * compare the bits. Only + - * / fmaf, comparisons and bit patterns are used, so every machine, compiler and C library
+ * them lane by lane; avx2_math.h, avx512_math.h and neon_math.h repeat the same sequence on 8, 16 and 4 lanes with the same
+ * constants; tests compare the bits. Only + - * / fmaf, comparisons and bit patterns are used, so every machine, compiler and C library
  * agrees. Must not know about layers or tensors. Source: own least-maximum fits (Lawson iterations) of each function;
  * largest errors against double precision libm over dense grids: exp 1.1 ulp, erf 6e-8 absolute, tanh 1.4 ulp.
  * tests/test_vmath.c holds them to that. */
