@@ -31,7 +31,7 @@ LINES = [
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", default=os.path.join(ROOT, "..", "shared"), help="directory with data/")
-    parser.add_argument("--reviews", type=int, default=300, help="size of the sample")
+    parser.add_argument("--reviews", type=int, default=200, help="size of the sample")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--output", default=os.path.join(ROOT, "examples"), help="directory to write to")
     arguments = parser.parse_args()
