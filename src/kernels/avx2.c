@@ -179,18 +179,18 @@ static const int8_t *slice_at(const rung_linear_s8 *w, size_t column, size_t k0)
     return w->panels + panel * round_up(w->in_features, 4) + k0 * RUNG_PANEL + 4 * (column - panel);
 }
 
-/* sums[rows][S8_COLUMNS] (+)= the product with 16 columns. Between the tiles the next slice is brought into L2. */
+/* sums[rows][S8_COLUMNS] (+)= the product with 16 columns. Meanwhile as many bytes of `ahead` as the slice has are brought into L2. */
 static void multiply_slice(const uint8_t *q, size_t stride, size_t rows, const slice_s8 *slice, bool add, int32_t *sums,
-                           const int8_t *next)
+                           const int8_t *ahead)
 {
     size_t safe = slice->num_safe;
     size_t others = slice->num_fours - safe;
+    size_t tiles = (rows + S8_TILE_ROWS - 1) / S8_TILE_ROWS;
     for (size_t r = 0; r < rows;) {
         size_t tile_rows = next_tile_rows(rows - r, S8_TILE_ROWS);
-        ask_for_slice(next, slice->num_fours * r / rows, slice->num_fours * (r + tile_rows) / rows);
         int32_t *out = sums + r * S8_COLUMNS;
         tiles_u8[tile_rows - 1](q + r * stride, stride, slice->offsets, slice->weights[0], safe, slice->terms, add, out,
-                                S8_COLUMNS);
+                                S8_COLUMNS, ahead + slice->num_fours * 4 * SLICE * r / rows, 4 * SLICE / tiles);
         if (others > 0) {
             tiles_s8[tile_rows - 1](q + r * stride, stride, slice->offsets + safe, slice->weights[safe], others, out,
                                     S8_COLUMNS);
@@ -199,26 +199,46 @@ static void multiply_slice(const uint8_t *q, size_t stride, size_t rows, const s
     }
 }
 
-/* sums[rows][S8_COLUMNS] of up to S8_COLUMNS columns from column0 on and up to S8_BLOCK_ROWS rows of q. maxima
+/* Columns and a block of k, in the order in which multiply_s8 takes them. */
+typedef struct s8_position {
+    size_t column0; /* the first of up to S8_COLUMNS */
+    size_t columns;
+    size_t k0;
+    size_t block;
+} s8_position;
+
+/* The part of a panel that is multiplied after the one of `column`. */
+static const int8_t *next_panel(const rung_linear_s8 *w, const s8_position *at, size_t column)
+{
+    size_t next = column / RUNG_PANEL * RUNG_PANEL + RUNG_PANEL;
+    if (next < at->column0 + at->columns) {
+        return slice_at(w, next, at->k0);
+    }
+    if (at->k0 + at->block < w->in_features) {
+        return slice_at(w, at->column0, at->k0 + at->block);
+    }
+    return slice_at(w, next < w->out_features ? next : column, 0);
+}
+
+/* sums[rows][S8_COLUMNS] of the columns at->column0 and on, over all of k, and up to S8_BLOCK_ROWS rows of q. maxima
  * [S8_BLOCK_K] stay valid for the next columns when all of k is one block. */
-static void multiply_s8(const rung_linear_s8 *w, const uint8_t *q, size_t rows, size_t column0, size_t columns,
-                        uint8_t *maxima, int32_t *sums)
+static void multiply_s8(const rung_linear_s8 *w, const uint8_t *q, size_t rows, s8_position at, uint8_t *maxima,
+                        int32_t *sums)
 {
     slice_s8 slice;
     size_t stride = rung_q8_stride(w->in_features);
-    size_t block = equal_blocks(w->in_features, S8_BLOCK_K, 32);
-    for (size_t k0 = 0; k0 < w->in_features; k0 += block) {
-        size_t k = min_size(w->in_features - k0, block);
+    for (; at.k0 < w->in_features; at.k0 += at.block) {
+        size_t k = min_size(w->in_features - at.k0, at.block);
         size_t fours = (k + 3) / 4;
-        if (column0 == 0 || block < w->in_features) {
-            column_maxima(q + k0, stride, rows, round_up(k, 32), maxima);
+        if (at.column0 == 0 || at.block < w->in_features) {
+            column_maxima(q + at.k0, stride, rows, round_up(k, 32), maxima);
         }
-        for (size_t c = 0; c < columns; c += SLICE) {
-            size_t column = column0 + c;
-            size_t next = column + SLICE < w->out_features ? column + SLICE : column;
-            sort_slice(slice_at(w, column, k0), fours, maxima, &slice);
-            offset_terms(&slice, k0 == 0 ? w->column_sums + column : NULL);
-            multiply_slice(q + k0, stride, rows, &slice, k0 > 0, sums + c, slice_at(w, next, k0));
+        for (size_t c = 0; c < at.columns; c += SLICE) {
+            size_t column = at.column0 + c;
+            const int8_t *ahead = next_panel(w, &at, column) + column % RUNG_PANEL / SLICE * fours * 4 * SLICE;
+            sort_slice(slice_at(w, column, at.k0), fours, maxima, &slice);
+            offset_terms(&slice, at.k0 == 0 ? w->column_sums + column : NULL);
+            multiply_slice(q + at.k0, stride, rows, &slice, at.k0 > 0, sums + c, ahead);
         }
     }
 }
@@ -235,7 +255,9 @@ static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogu
         const uint8_t *q = x.data + row0 * stride;
         for (size_t column0 = 0; column0 < w->out_features; column0 += S8_COLUMNS) {
             size_t columns = min_size(w->out_features - column0, S8_COLUMNS);
-            multiply_s8(w, q, rows, column0, columns, maxima, sums);
+            s8_position from = {
+                .column0 = column0, .columns = columns, .block = equal_blocks(w->in_features, S8_BLOCK_K, 32)};
+            multiply_s8(w, q, rows, from, maxima, sums);
             size_t at = row0 * y_stride + column0;
             rung_avx2_sums output = {.sums = sums,
                                      .sums_stride = S8_COLUMNS,

@@ -104,10 +104,11 @@ ALWAYS_INLINE __m256i broadcast_four(const uint8_t *from)
 }
 
 /* out[rows][16] (+)= terms[16] + a b over fours[n] of k: a[rows] holds q + 128, of which the four at offsets[i] belongs to
- * b[i][16][4]. No pair of products may leave 16 bits. */
+ * b[i][16][4]. No pair of products may leave 16 bits. Each step also asks for a line of `ahead`, ahead_step bytes further on every
+ * time: the tiles of a slice together bring what is multiplied later into L2. */
 ALWAYS_INLINE void tile_u8_body(size_t rows, const uint8_t *a, size_t a_stride, const uint32_t *offsets,
                                 const int8_t *b, size_t n, const int32_t *terms, _Bool add, int32_t *out,
-                                size_t out_stride)
+                                size_t out_stride, const int8_t *ahead, size_t ahead_step)
 {
     __m256i sums[S8_TILE_ROWS][2];
     __m256i ones = _mm256_set1_epi16(1);
@@ -123,6 +124,8 @@ ALWAYS_INLINE void tile_u8_body(size_t rows, const uint8_t *a, size_t a_stride, 
     }
     KEEP_LOOP
     for (size_t i = 0; i < n; i++) {
+        _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+        ahead += ahead_step;
         const uint8_t *four = a + offsets[i];
         __m256i weights_0 = load_bytes(b + i * 4 * SLICE);
         __m256i weights_1 = load_bytes(b + i * 4 * SLICE + 32);
@@ -249,7 +252,8 @@ static inline void ask_for_slice(const void *slice, size_t first, size_t end)
 }
 
 typedef void tile_u8_function(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b, size_t n,
-                              const int32_t *terms, _Bool add, int32_t *out, size_t out_stride);
+                              const int32_t *terms, _Bool add, int32_t *out, size_t out_stride, const int8_t *ahead,
+                              size_t ahead_step);
 typedef void tile_s8_function(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b, size_t n,
                               int32_t *out, size_t out_stride);
 typedef void tile_s16_function(const int32_t *a, size_t a_stride, const int32_t *a_terms, const int32_t *b,
@@ -259,9 +263,10 @@ typedef void tile_f32_function(const float *a, size_t a_stride, const float *b, 
 
 #define TILE_U8(rows)                                                                                                  \
     NEVER_INLINE void tile_u8_##rows(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b,      \
-                                     size_t n, const int32_t *terms, _Bool add, int32_t *out, size_t out_stride)       \
+                                     size_t n, const int32_t *terms, _Bool add, int32_t *out, size_t out_stride,       \
+                                     const int8_t *ahead, size_t ahead_step)                                           \
     {                                                                                                                  \
-        tile_u8_body(rows, a, a_stride, offsets, b, n, terms, add, out, out_stride);                                   \
+        tile_u8_body(rows, a, a_stride, offsets, b, n, terms, add, out, out_stride, ahead, ahead_step);                \
     }
 
 #define TILE_S8(rows)                                                                                                  \
