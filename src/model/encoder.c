@@ -62,19 +62,21 @@ static void *take(layout *plan, size_t count, size_t size)
     return plan->base == NULL ? NULL : plan->base + start;
 }
 
-static rung_layer_scratch lay_out_scratch(const rung_batch *batch, layout *plan)
+static void *lay_out_attention(const rung_batch *batch, layout *plan)
+{
+    const rung_model_config *config = &batch->model->config;
+    return take(plan, batch->kernels->attention_scratch_bytes(config->max_tokens, config->head_size), 1);
+}
+
+static void lay_out_ffn(rung_batch *batch, layout *plan)
 {
     const rung_model_config *config = &batch->model->config;
     size_t block = batch->max_tokens < FFN_BLOCK_ROWS ? batch->max_tokens : FFN_BLOCK_ROWS;
-    rung_layer_scratch scratch = {
-        .ffn = take(plan, block, config->intermediate_size * sizeof(float)),
-        .attention = take(plan, batch->kernels->attention_scratch_bytes(config->max_tokens, config->head_size), 1),
-    };
+    batch->ffn = take(plan, block, config->intermediate_size * sizeof(float));
     if (is_int8(batch)) {
-        scratch.ffn_quantized.data = take(plan, block, rung_q8_stride(config->intermediate_size));
-        scratch.ffn_quantized.scales = take(plan, block, sizeof(float));
+        batch->ffn_quantized.data = take(plan, block, rung_q8_stride(config->intermediate_size));
+        batch->ffn_quantized.scales = take(plan, block, sizeof(float));
     }
-    return scratch;
 }
 
 static void lay_out(rung_batch *batch, layout *plan)
@@ -87,7 +89,8 @@ static void lay_out(rung_batch *batch, layout *plan)
     batch->qkv = take(plan, tokens, 3 * config->hidden_size * sizeof(float));
     batch->context = take(plan, tokens, config->hidden_size * sizeof(float));
     batch->pooled = take(plan, config->hidden_size, sizeof(float));
-    batch->scratch = lay_out_scratch(batch, plan);
+    batch->attention_scratch = lay_out_attention(batch, plan);
+    lay_out_ffn(batch, plan);
     if (is_int8(batch)) {
         batch->quantized.data = take(plan, tokens, rung_q8_stride(config->hidden_size));
         batch->quantized.scales = take(plan, tokens, sizeof(float));
@@ -121,13 +124,12 @@ rung_status rung_batch_init(rung_batch *batch, const rung_model *model, const ru
 /* What threads beside the batch's own need. */
 static void lay_out_shared(rung_batch *batch, size_t num_helpers, layout *plan)
 {
-    const rung_model_config *config = &batch->model->config;
-    batch->helpers = take(plan, num_helpers, sizeof *batch->helpers);
-    batch->head_sums = take(plan, config->num_heads, batch->max_tokens * sizeof(float));
+    batch->helper_scratch = take(plan, num_helpers, sizeof *batch->helper_scratch);
+    batch->head_sums = take(plan, batch->model->config.num_heads, batch->max_tokens * sizeof(float));
     for (size_t i = 0; i < num_helpers; i++) {
-        rung_layer_scratch scratch = lay_out_scratch(batch, plan);
-        if (batch->helpers != NULL) {
-            batch->helpers[i] = scratch;
+        void *scratch = lay_out_attention(batch, plan);
+        if (batch->helper_scratch != NULL) {
+            batch->helper_scratch[i] = scratch;
         }
     }
 }
@@ -137,7 +139,7 @@ rung_status rung_batch_share(rung_batch *batch, rung_thread_pool *pool, rung_err
     rung_batch made = *batch;
     size_t num_helpers = rung_thread_pool_threads(pool) - 1;
     made.pool = num_helpers > 0 ? pool : NULL;
-    made.helpers = NULL;
+    made.helper_scratch = NULL;
     made.head_sums = NULL;
     made.shared_memory = NULL;
     if (num_helpers > 0) {
@@ -231,23 +233,118 @@ void rung_batch_add(rung_batch *batch, const int32_t *ids, const uint8_t *type_i
     rung_encoder_part_done(batch, RUNG_PART_EMBEDDING);
 }
 
-static void project(const rung_batch *batch, const rung_linear *linear, rows in, size_t m, rung_epilogue epilogue,
-                    const float *residual, float *y, size_t y_stride)
+/* ---- The steps of a layer. Each is divided among the threads of the batch's pool: projections by columns, so that every weight is read by one
+ * thread; attention by heads; the rest by rows. Without a pool it is one part. ---- */
+
+static size_t parts_of(const rung_batch *batch)
 {
-    if (is_int8(batch)) {
-        batch->kernels->linear_s8(&linear->s8, in.q, m, epilogue, residual, y, y_stride);
+    return rung_thread_pool_threads(batch->pool);
+}
+
+/* The first of `count` things that belong to part `part` of `parts`. */
+static size_t part_start(size_t count, size_t parts, size_t part)
+{
+    return count * part / parts;
+}
+
+typedef struct projection {
+    const rung_batch *batch;
+    const rung_linear *linear;
+    rows in;
+    size_t m;
+    rung_epilogue epilogue;
+    const float *residual; /* rows of y_stride, or NULL */
+    float *y;
+    size_t y_stride;
+} projection;
+
+/* Panels [first, end) of an int8 layer as a layer of their own. */
+static rung_linear_s8 panels_s8(const rung_linear_s8 *w, size_t first, size_t end)
+{
+    size_t column = first * RUNG_PANEL;
+    size_t columns = (end - first) * RUNG_PANEL;
+    size_t left = w->out_features - column;
+    return (rung_linear_s8){.in_features = w->in_features,
+                            .out_features = columns < left ? columns : left,
+                            .panels = w->panels + column * rung_round_up(w->in_features, 4),
+                            .scales = w->scales + column,
+                            .column_sums = w->column_sums + column,
+                            .bias = w->bias + column};
+}
+
+static rung_linear_f32 panels_f32(const rung_linear_f32 *w, size_t first, size_t end)
+{
+    size_t column = first * RUNG_PANEL;
+    size_t columns = (end - first) * RUNG_PANEL;
+    size_t left = w->out_features - column;
+    return (rung_linear_f32){.in_features = w->in_features,
+                             .out_features = columns < left ? columns : left,
+                             .panels = w->panels + column * w->in_features,
+                             .bias = w->bias + column};
+}
+
+static void project_part(void *context, size_t part, size_t thread)
+{
+    (void)thread;
+    const projection *p = context;
+    bool int8 = is_int8(p->batch);
+    size_t out = int8 ? p->linear->s8.out_features : p->linear->f32.out_features;
+    size_t panels = (out + RUNG_PANEL - 1) / RUNG_PANEL;
+    size_t first = part_start(panels, parts_of(p->batch), part);
+    size_t end = part_start(panels, parts_of(p->batch), part + 1);
+    if (first == end) {
+        return;
+    }
+    const float *residual = p->residual != NULL ? p->residual + first * RUNG_PANEL : NULL;
+    float *y = p->y + first * RUNG_PANEL;
+    if (int8) {
+        rung_linear_s8 w = panels_s8(&p->linear->s8, first, end);
+        p->batch->kernels->linear_s8(&w, p->in.q, p->m, p->epilogue, residual, y, p->y_stride);
     } else {
-        batch->kernels->linear_f32(&linear->f32, in.x, in.stride, m, epilogue, residual, y, y_stride);
+        rung_linear_f32 w = panels_f32(&p->linear->f32, first, end);
+        p->batch->kernels->linear_f32(&w, p->in.x, p->in.stride, p->m, p->epilogue, residual, y, p->y_stride);
     }
 }
 
-/* Rows [first, first + m) of qkv. */
-static void project_qkv(const rung_batch *batch, const rung_layer *layer, size_t first, size_t m)
+static void project(projection p)
 {
-    size_t hidden = batch->model->config.hidden_size;
-    rung_q8 q = is_int8(batch) ? q8_from_row(batch->quantized, first, hidden) : (rung_q8){0};
-    project(batch, &layer->qkv, (rows){batch->hidden + first * hidden, hidden, q}, m, RUNG_EPILOGUE_NONE, NULL,
-            batch->qkv + first * 3 * hidden, 3 * hidden);
+    rung_thread_pool_run(p.batch->pool, project_part, &p, parts_of(p.batch));
+}
+
+/* LayerNorm in place, then quantisation; quantisation alone when gamma is NULL. */
+typedef struct row_pass {
+    const rung_batch *batch;
+    float *x; /* [m, n] */
+    size_t m;
+    size_t n;
+    const float *gamma, *beta;
+    rung_q8 out; /* int8 only */
+} row_pass;
+
+static void pass_part(void *context, size_t part, size_t thread)
+{
+    (void)thread;
+    const row_pass *p = context;
+    const rung_kernels *kernels = p->batch->kernels;
+    bool int8 = is_int8(p->batch);
+    size_t first = part_start(p->m, parts_of(p->batch), part);
+    size_t m = part_start(p->m, parts_of(p->batch), part + 1) - first;
+    float *x = p->x + first * p->n;
+    rung_q8 out = int8 ? q8_from_row(p->out, first, p->n) : (rung_q8){0};
+    if (p->gamma == NULL) {
+        kernels->quantize_rows(x, p->n, m, p->n, out);
+    } else {
+        kernels->layer_norm(x, p->n, m, p->n, p->gamma, p->beta, p->batch->model->config.layer_norm_eps, x,
+                            int8 ? &out : NULL);
+    }
+}
+
+static void pass_over_rows(row_pass p)
+{
+    if (p.gamma != NULL || is_int8(p.batch)) {
+        rung_thread_pool_run(p.batch->pool, pass_part, &p, parts_of(p.batch));
+        rung_encoder_part_done(p.batch, RUNG_PART_NORM);
+    }
 }
 
 /* qkv -> context for heads [head, head + num_heads) of one sequence. column_sums as in rung_attention: the mean is over these heads. */
@@ -276,105 +373,15 @@ static void attend(const rung_batch *batch, size_t sequence, size_t head, size_t
     });
 }
 
-/* What int8 rounds away need not be computed. */
-static rung_epilogue activation(const rung_model_config *config, bool int8)
-{
-    return int8 && config->activation == RUNG_EPILOGUE_GELU ? RUNG_EPILOGUE_GELU_COARSE : config->activation;
-}
-
-/* Everything behind attention for rows [first, first + m): output projection, LayerNorm, feed-forward, LayerNorm. */
-static void finish_rows(const rung_batch *batch, const rung_layer *layer, size_t first, size_t m,
-                        const rung_layer_scratch *scratch)
-{
-    const rung_model_config *config = &batch->model->config;
-    const rung_kernels *kernels = batch->kernels;
-    size_t hidden = config->hidden_size;
-    bool int8 = is_int8(batch);
-    float *state = batch->hidden + first * hidden;
-    float *context = batch->context + first * hidden;
-    rung_q8 q = int8 ? q8_from_row(batch->quantized, first, hidden) : (rung_q8){0};
-    const rung_q8 *norm_out = int8 ? &q : NULL;
-
-    if (int8) {
-        kernels->quantize_rows(context, hidden, m, hidden, q);
-        rung_encoder_part_done(batch, RUNG_PART_NORM);
-    }
-    project(batch, &layer->attention_output, (rows){context, hidden, q}, m, RUNG_EPILOGUE_RESIDUAL, state, state,
-            hidden);
-    rung_encoder_part_done(batch, RUNG_PART_ATTENTION_OUTPUT);
-    kernels->layer_norm(state, hidden, m, hidden, layer->attention_norm_gamma, layer->attention_norm_beta,
-                        config->layer_norm_eps, state, norm_out);
-    rung_encoder_part_done(batch, RUNG_PART_NORM);
-
-    size_t inner = config->intermediate_size;
-    project(batch, &layer->ffn_in, (rows){state, hidden, q}, m, activation(config, int8), NULL, scratch->ffn, inner);
-    rung_encoder_part_done(batch, RUNG_PART_FFN_IN);
-    if (int8) {
-        kernels->quantize_rows(scratch->ffn, inner, m, inner, scratch->ffn_quantized);
-        rung_encoder_part_done(batch, RUNG_PART_NORM);
-    }
-    project(batch, &layer->ffn_out, (rows){scratch->ffn, inner, scratch->ffn_quantized}, m, RUNG_EPILOGUE_RESIDUAL,
-            state, state, hidden);
-    rung_encoder_part_done(batch, RUNG_PART_FFN_OUT);
-    kernels->layer_norm(state, hidden, m, hidden, layer->output_norm_gamma, layer->output_norm_beta,
-                        config->layer_norm_eps, state, norm_out);
-    rung_encoder_part_done(batch, RUNG_PART_NORM);
-}
-
-static void layer_alone(rung_batch *batch, const rung_layer *layer, bool with_importance)
-{
-    const rung_model_config *config = &batch->model->config;
-    project_qkv(batch, layer, 0, batch->num_tokens);
-    rung_encoder_part_done(batch, RUNG_PART_QKV);
-    for (size_t s = 0; s < batch->num_sequences; s++) {
-        attend(batch, s, 0, config->num_heads, with_importance ? batch->importance + batch->starts[s] : NULL,
-               batch->scratch.attention);
-    }
-    rung_encoder_part_done(batch, RUNG_PART_ATTENTION);
-    size_t block = ffn_block_rows(batch->num_tokens);
-    for (size_t first = 0; first < batch->num_tokens; first += block) {
-        size_t left = batch->num_tokens - first;
-        finish_rows(batch, layer, first, left < block ? left : block, &batch->scratch);
-    }
-}
-
-/* One layer, as the threads of a pool share it. */
-typedef struct shared_layer {
-    rung_batch *batch;
-    const rung_layer *layer;
+typedef struct shared_attention {
+    const rung_batch *batch;
     bool with_importance;
-    size_t blocks; /* into which the rows are divided */
-} shared_layer;
-
-/* The first row of block `index` of `blocks`: whole tiles each, as equal as tiles allow. */
-static size_t block_start(size_t num_rows, size_t blocks, size_t index)
-{
-    size_t tiles = (num_rows + TILE_ROWS - 1) / TILE_ROWS;
-    size_t row = (tiles * index + blocks - 1) / blocks * TILE_ROWS;
-    return row < num_rows ? row : num_rows;
-}
-
-static void project_block(void *context, size_t task, size_t thread)
-{
-    (void)thread;
-    const shared_layer *shared = context;
-    size_t num_rows = shared->batch->num_tokens;
-    size_t first = block_start(num_rows, shared->blocks, task);
-    size_t end = block_start(num_rows, shared->blocks, task + 1);
-    if (end > first) {
-        project_qkv(shared->batch, shared->layer, first, end - first);
-    }
-}
-
-static const rung_layer_scratch *scratch_of(const rung_batch *batch, size_t thread)
-{
-    return thread == 0 ? &batch->scratch : &batch->helpers[thread - 1];
-}
+} shared_attention;
 
 /* One head of one sequence; its column sums stay apart until all heads are there. */
 static void attend_head(void *context, size_t task, size_t thread)
 {
-    const shared_layer *shared = context;
+    const shared_attention *shared = context;
     const rung_batch *batch = shared->batch;
     size_t num_heads = batch->model->config.num_heads;
     size_t sequence = task / num_heads;
@@ -385,7 +392,7 @@ static void attend_head(void *context, size_t task, size_t thread)
         sums = batch->head_sums + head * batch->max_tokens + first;
         memset(sums, 0, (batch->starts[sequence + 1] - first) * sizeof *sums);
     }
-    attend(batch, sequence, head, 1, sums, scratch_of(batch, thread)->attention);
+    attend(batch, sequence, head, 1, sums, thread == 0 ? batch->attention_scratch : batch->helper_scratch[thread - 1]);
 }
 
 /* In the order in which one call for all heads adds them up. */
@@ -401,39 +408,81 @@ static void add_head_sums(rung_batch *batch)
     }
 }
 
-static void finish_block(void *context, size_t task, size_t thread)
+static void attend_all(rung_batch *batch, bool with_importance)
 {
-    const shared_layer *shared = context;
-    const rung_batch *batch = shared->batch;
-    size_t first = block_start(batch->num_tokens, shared->blocks, task);
-    size_t end = block_start(batch->num_tokens, shared->blocks, task + 1);
-    if (end > first) {
-        finish_rows(batch, shared->layer, first, end - first, scratch_of(batch, thread));
+    size_t num_heads = batch->model->config.num_heads;
+    if (batch->pool != NULL) {
+        shared_attention shared = {batch, with_importance};
+        rung_thread_pool_run(batch->pool, attend_head, &shared, batch->num_sequences * num_heads);
+        if (with_importance) {
+            add_head_sums(batch);
+        }
+        return;
+    }
+    for (size_t s = 0; s < batch->num_sequences; s++) {
+        attend(batch, s, 0, num_heads, with_importance ? batch->importance + batch->starts[s] : NULL,
+               batch->attention_scratch);
     }
 }
 
-static void layer_together(rung_batch *batch, const rung_layer *layer, bool with_importance)
+/* What int8 rounds away need not be computed. */
+static rung_epilogue activation(const rung_model_config *config, bool int8)
+{
+    return int8 && config->activation == RUNG_EPILOGUE_GELU ? RUNG_EPILOGUE_GELU_COARSE : config->activation;
+}
+
+/* Everything behind attention for rows [first, first + m): output projection, LayerNorm, feed-forward, LayerNorm. */
+static void finish_rows(const rung_batch *batch, const rung_layer *layer, size_t first, size_t m)
 {
     const rung_model_config *config = &batch->model->config;
-    size_t threads = rung_thread_pool_threads(batch->pool);
-    shared_layer shared = {.batch = batch, .layer = layer, .with_importance = with_importance, .blocks = threads};
-    rung_thread_pool_run(batch->pool, project_block, &shared, shared.blocks);
-    rung_thread_pool_run(batch->pool, attend_head, &shared, batch->num_sequences * config->num_heads);
-    if (with_importance) {
-        add_head_sums(batch);
-    }
-    size_t in_scratch = threads * FFN_BLOCK_ROWS;
-    shared.blocks = threads * ((batch->num_tokens + in_scratch - 1) / in_scratch);
-    rung_thread_pool_run(batch->pool, finish_block, &shared, shared.blocks);
+    size_t hidden = config->hidden_size;
+    size_t inner = config->intermediate_size;
+    bool int8 = is_int8(batch);
+    float *state = batch->hidden + first * hidden;
+    float *context = batch->context + first * hidden;
+    rung_q8 q = int8 ? q8_from_row(batch->quantized, first, hidden) : (rung_q8){0};
+
+    pass_over_rows((row_pass){batch, context, m, hidden, NULL, NULL, q});
+    project((projection){
+        batch, &layer->attention_output, {context, hidden, q}, m, RUNG_EPILOGUE_RESIDUAL, state, state, hidden});
+    rung_encoder_part_done(batch, RUNG_PART_ATTENTION_OUTPUT);
+    pass_over_rows((row_pass){batch, state, m, hidden, layer->attention_norm_gamma, layer->attention_norm_beta, q});
+
+    project(
+        (projection){batch, &layer->ffn_in, {state, hidden, q}, m, activation(config, int8), NULL, batch->ffn, inner});
+    rung_encoder_part_done(batch, RUNG_PART_FFN_IN);
+    pass_over_rows((row_pass){batch, batch->ffn, m, inner, NULL, NULL, batch->ffn_quantized});
+    project((projection){batch,
+                         &layer->ffn_out,
+                         {batch->ffn, inner, batch->ffn_quantized},
+                         m,
+                         RUNG_EPILOGUE_RESIDUAL,
+                         state,
+                         state,
+                         hidden});
+    rung_encoder_part_done(batch, RUNG_PART_FFN_OUT);
+    pass_over_rows((row_pass){batch, state, m, hidden, layer->output_norm_gamma, layer->output_norm_beta, q});
 }
 
 void rung_encoder_layer(rung_batch *batch, size_t layer, bool with_importance)
 {
     const rung_layer *weights = &batch->model->layers[layer];
-    if (batch->pool == NULL) {
-        layer_alone(batch, weights, with_importance);
-    } else {
-        layer_together(batch, weights, with_importance);
+    size_t hidden = batch->model->config.hidden_size;
+    project((projection){batch,
+                         &weights->qkv,
+                         {batch->hidden, hidden, batch->quantized},
+                         batch->num_tokens,
+                         RUNG_EPILOGUE_NONE,
+                         NULL,
+                         batch->qkv,
+                         3 * hidden});
+    rung_encoder_part_done(batch, RUNG_PART_QKV);
+    attend_all(batch, with_importance);
+    rung_encoder_part_done(batch, RUNG_PART_ATTENTION);
+    size_t block = ffn_block_rows(batch->num_tokens);
+    for (size_t first = 0; first < batch->num_tokens; first += block) {
+        size_t left = batch->num_tokens - first;
+        finish_rows(batch, weights, first, left < block ? left : block);
     }
 }
 

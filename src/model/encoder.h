@@ -27,13 +27,6 @@ typedef struct rung_encoder_probe {
     void *context;
 } rung_encoder_probe;
 
-/* What one thread needs for rows of a layer. */
-typedef struct rung_layer_scratch {
-    float *ffn;            /* [block, intermediate] */
-    rung_q8 ffn_quantized; /* the same rows, int8 only */
-    void *attention;
-} rung_layer_scratch;
-
 /* Sequences laid end to end, no padding. One owner thread at a time; sized once, no allocation afterwards. */
 typedef struct rung_batch {
     const rung_model *model;
@@ -46,17 +39,19 @@ typedef struct rung_batch {
     float *hidden;     /* [num_tokens, hidden] state after the last layer that ran */
     float *importance; /* [num_tokens] column sums of attention added up over the layers that were asked for (Eq 9) */
     /* Scratch. */
-    rung_q8 quantized; /* [num_tokens, hidden] of the state, int8 only */
-    float *qkv;        /* [num_tokens, 3 hidden] */
-    float *context;    /* [num_tokens, hidden] */
-    float *pooled;     /* [hidden] */
-    rung_layer_scratch scratch;
+    rung_q8 quantized;     /* [num_tokens, hidden] of the state, int8 only */
+    float *qkv;            /* [num_tokens, 3 hidden] */
+    float *context;        /* [num_tokens, hidden] */
+    float *pooled;         /* [hidden] */
+    float *ffn;            /* [block, intermediate] */
+    rung_q8 ffn_quantized; /* of those, int8 only */
+    void *attention_scratch;
     uint8_t *memory;
     size_t memory_bytes;
     /* Layers shared with other threads; see rung_batch_share. */
-    rung_thread_pool *pool;      /* lent; NULL: no others */
-    rung_layer_scratch *helpers; /* [threads of the pool - 1] */
-    float *head_sums;            /* [num_heads, max_tokens] column sums of each head */
+    rung_thread_pool *pool; /* lent; NULL: no others */
+    void **helper_scratch;  /* [threads of the pool - 1] for attention */
+    float *head_sums;       /* [num_heads, max_tokens] column sums of each head */
     uint8_t *shared_memory;
     const rung_encoder_probe *probe; /* lent; NULL: nobody measures */
 } rung_batch;
