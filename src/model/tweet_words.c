@@ -135,7 +135,7 @@ static size_t match_link_body(rung_tweet_words *words, size_t at, size_t from)
     size_t elements = 0;
     for (size_t i = from; i < words->end; elements++) {
         char c = byte_at(words, i);
-        size_t next = i;
+        size_t next;
         if (c == '(') {
             next = match_parens(words, i);
             if (next == i) {
