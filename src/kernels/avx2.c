@@ -276,16 +276,15 @@ static void linear_s8(const rung_linear_s8 *w, rung_q8 x, size_t m, rung_epilogu
 
 /* ---- Linear layers, fp32. ---- */
 
-/* out[rows][16] (+)= a[rows][k] b[k][16]. Between the tiles the slice `next` is brought into L2, unless NULL. */
+/* out[rows][16] (+)= a[rows][k] b[k][16]. Meanwhile as many bytes of `ahead` as b has are brought into L2. */
 static void multiply_f32(const float *a, size_t a_stride, size_t rows, const float *b, size_t k, bool add, float *out,
-                         size_t out_stride, const float *next)
+                         size_t out_stride, const float *ahead)
 {
+    size_t tiles = (rows + F32_TILE_ROWS - 1) / F32_TILE_ROWS;
     for (size_t r = 0; r < rows;) {
         size_t tile_rows = next_tile_rows(rows - r, F32_TILE_ROWS);
-        if (next != NULL) {
-            ask_for_slice(next, k * r / rows, k * (r + tile_rows) / rows);
-        }
-        tiles_f32[tile_rows - 1](a + r * a_stride, a_stride, b, k, add, out + r * out_stride, out_stride);
+        tiles_f32[tile_rows - 1](a + r * a_stride, a_stride, b, k, add, out + r * out_stride, out_stride,
+                                 (const char *)(ahead + k * SLICE * r / rows), SLICE * sizeof *ahead / tiles);
         r += tile_rows;
     }
 }
@@ -310,13 +309,10 @@ static void multiply_panel_f32(const rung_linear_f32 *w, size_t column0, const f
     for (size_t k0 = 0; k0 < w->in_features; k0 += F32_BLOCK_K) {
         size_t k = min_size(w->in_features - k0, F32_BLOCK_K);
         for (size_t c = 0; c < columns; c += SLICE) {
-            const float *from = panel + k0 * RUNG_PANEL + c;
-            const float *next = from + SLICE;
-            if (c + SLICE >= columns) {
-                next = last && k0 + k == w->in_features ? NULL : from - c + k * RUNG_PANEL;
-            }
-            copy_slice(from, k, slice);
-            multiply_f32(x + k0, x_stride, rows, slice, k, k0 > 0, sums + c, RUNG_PANEL, next);
+            const float *part = panel + k0 * RUNG_PANEL; /* the parts follow each other, over panels as well */
+            const float *ahead = last && k0 + k == w->in_features ? part : part + k * RUNG_PANEL;
+            copy_slice(part + c, k, slice);
+            multiply_f32(x + k0, x_stride, rows, slice, k, k0 > 0, sums + c, RUNG_PANEL, ahead + c * k);
         }
     }
 }
@@ -555,7 +551,7 @@ static void attend_rows(const rung_attention *attention, size_t head, size_t row
     float inverse_sums[QUERY_ROWS];
     for (size_t key = 0; key < seq_len; key += SLICE) {
         multiply_f32(q, attention->stride, rows, s->keys + key * head_size, head_size, 0, s->scores + key,
-                     s->keys_padded, NULL);
+                     s->keys_padded, s->keys + key * head_size);
     }
     for (size_t r = 0; r < rows; r++) {
         inverse_sums[r] = softmax_row(s->scores + r * s->keys_padded, seq_len, scale);
@@ -565,7 +561,8 @@ static void attend_rows(const rung_attention *attention, size_t head, size_t row
     }
     for (size_t d0 = 0; d0 < head_size; d0 += SLICE) {
         size_t columns = min_size(head_size - d0, SLICE);
-        multiply_f32(s->scores, s->keys_padded, rows, s->values + d0 * seq_len, seq_len, 0, s->context, SLICE, NULL);
+        multiply_f32(s->scores, s->keys_padded, rows, s->values + d0 * seq_len, seq_len, 0, s->context, SLICE,
+                     s->values + d0 * seq_len);
         for (size_t r = 0; r < rows; r++) {
             float *to = attention->context + (row0 + r) * attention->context_stride + head * head_size + d0;
             for (size_t d = 0; d < columns; d += 8) {

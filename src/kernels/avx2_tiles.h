@@ -211,9 +211,9 @@ ALWAYS_INLINE void tile_s16_body(size_t rows, const int32_t *a, size_t a_stride,
     }
 }
 
-/* out[rows][16] (+)= a[rows][k] b[k][16], one fused step per k in order. */
+/* out[rows][16] (+)= a[rows][k] b[k][16], one fused step per k in order. ahead as in tile_u8_body. */
 ALWAYS_INLINE void tile_f32_body(size_t rows, const float *a, size_t a_stride, const float *b, size_t k, _Bool add,
-                                 float *out, size_t out_stride)
+                                 float *out, size_t out_stride, const char *ahead, size_t ahead_step)
 {
     __m256 sums[F32_TILE_ROWS][2];
     UNROLL
@@ -225,6 +225,8 @@ ALWAYS_INLINE void tile_f32_body(size_t rows, const float *a, size_t a_stride, c
     }
     KEEP_LOOP
     for (size_t i = 0; i < k; i++) {
+        _mm_prefetch(ahead, _MM_HINT_T1);
+        ahead += ahead_step;
         __m256 weights_0 = _mm256_load_ps(b + i * SLICE);
         __m256 weights_1 = _mm256_load_ps(b + i * SLICE + 8);
         UNROLL
@@ -259,7 +261,7 @@ typedef void tile_s8_function(const uint8_t *a, size_t a_stride, const uint32_t 
 typedef void tile_s16_function(const int32_t *a, size_t a_stride, const int32_t *a_terms, const int32_t *b,
                                const int32_t *b_terms, size_t k4, _Bool add, int32_t *out, size_t out_stride);
 typedef void tile_f32_function(const float *a, size_t a_stride, const float *b, size_t k, _Bool add, float *out,
-                               size_t out_stride);
+                               size_t out_stride, const char *ahead, size_t ahead_step);
 
 #define TILE_U8(rows)                                                                                                  \
     NEVER_INLINE void tile_u8_##rows(const uint8_t *a, size_t a_stride, const uint32_t *offsets, const int8_t *b,      \
@@ -285,9 +287,9 @@ typedef void tile_f32_function(const float *a, size_t a_stride, const float *b, 
 
 #define TILE_F32(rows)                                                                                                 \
     NEVER_INLINE void tile_f32_##rows(const float *a, size_t a_stride, const float *b, size_t k, _Bool add,            \
-                                      float *out, size_t out_stride)                                                   \
+                                      float *out, size_t out_stride, const char *ahead, size_t ahead_step)             \
     {                                                                                                                  \
-        tile_f32_body(rows, a, a_stride, b, k, add, out, out_stride);                                                  \
+        tile_f32_body(rows, a, a_stride, b, k, add, out, out_stride, ahead, ahead_step);                               \
     }
 
 #define FOR_ROWS_1_TO_4(tile) tile(1) tile(2) tile(3) tile(4)
