@@ -270,6 +270,73 @@ static void golden_exits(void **state)
     json_decref(cases);
 }
 
+/* Exits .8, .95, .96 for class 1, then .96 for class 0. */
+static const float turning[][2] = {{0, LN4}, {0, LN19}, {0, LN24}, {LN24, 0}, {LN24, 0}, {LN24, 0}};
+
+static void pabee_looks_at_the_class(void **state)
+{
+    (void)state;
+    rung_exit_policy policy = {.rule = RUNG_EXIT_PABEE, .patience = 2, .first_layer = 1};
+    assert_int_equal(run(&policy, ones, turning, 6), 3);
+    policy.patience = 3; /* the flip at exit 4 starts anew */
+    assert_int_equal(run(&policy, ones, turning, 6), 0);
+    policy.patience = 1;
+    assert_int_equal(run(&policy, ones, turning, 6), 2);
+    policy.first_layer = 4; /* at exit 4 it has just flipped */
+    assert_int_equal(run(&policy, ones, turning, 6), 5);
+}
+
+static void entropy_looks_at_one_exit(void **state)
+{
+    (void)state;
+    /* H(.8) = .5004, H(.95) = .1985, H(.96) = .1679 nats. */
+    rung_exit_policy policy = {.rule = RUNG_EXIT_ENTROPY, .patience = 5, .first_layer = 1};
+    for (uint32_t e = 0; e < RUNG_EXIT_THRESHOLDS; e++) {
+        policy.entropy[e] = 0.18;
+    }
+    assert_int_equal(run(&policy, ones, turning, 6), 3);
+    policy.entropy[1] = 0.2; /* a threshold of its own for exit 2 */
+    assert_int_equal(run(&policy, ones, turning, 6), 2);
+    policy.entropy[0] = 0.6;
+    assert_int_equal(run(&policy, ones, turning, 6), 1);
+    static const double twos[NUM_EXITS] = {2, 2, 2, 2, 2, 2, 2, 2};
+    assert_int_equal(run(&policy, twos, turning, 6), 1); /* no temperature */
+}
+
+static void divergence_looks_at_two(void **state)
+{
+    (void)state;
+    rung_exit_policy policy = {.rule = RUNG_EXIT_DIVERGENCE, .tau = 0.001, .patience = 1, .first_layer = 1};
+    assert_int_equal(run(&policy, ones, turning, 6), 3); /* .95 and .96 */
+    policy.patience = 2;
+    assert_int_equal(run(&policy, ones, turning, 6), 6); /* the flip is far away, unlike for Eq 13 */
+}
+
+static void little_confidence_offloads_early(void **state)
+{
+    (void)state;
+    rung_exit_policy policy = {.rule = RUNG_EXIT_OFF, .first_layer = 2};
+    rung_level_calibration calibration = {.num_exits = NUM_EXITS, .temperature = ones};
+    double workspace[4];
+    rung_exit_state exits;
+    rung_exit_init(&exits, &policy, &calibration, 2, workspace);
+    exits.early = 0.8;
+    static const float fifty[2] = {0, 0};
+    static const float ninety_five[2] = {0, LN19};
+    assert_int_equal(rung_exit_step(&exits, 1, fifty), RUNG_EXIT_CONTINUE); /* before first_layer */
+    assert_int_equal(rung_exit_step(&exits, 2, ninety_five), RUNG_EXIT_CONTINUE);
+    assert_int_equal(rung_exit_step(&exits, 3, fifty), RUNG_EXIT_OFFLOAD);
+    assert_int_equal(rung_exit_step(&exits, 4, (const float[2]){NAN, 0}), RUNG_EXIT_CONTINUE);
+    assert_int_equal(rung_exit_step(&exits, NUM_EXITS, fifty), RUNG_EXIT_STOP); /* the last one decides as ever */
+    /* Beside a rule, whose comparison it leaves alone. */
+    policy =
+        (rung_exit_policy){.rule = RUNG_EXIT_AGREE, .tau = 0.02, .patience = 1, .confidence = 0.9, .first_layer = 2};
+    rung_exit_init(&exits, &policy, &calibration, 2, workspace);
+    exits.early = 0.8;
+    assert_int_equal(rung_exit_step(&exits, 1, ninety_five), RUNG_EXIT_CONTINUE);
+    assert_int_equal(rung_exit_step(&exits, 2, (const float[2]){0, LN24}), RUNG_EXIT_STOP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +351,10 @@ int main(void)
         cmocka_unit_test(random_sequences),
         cmocka_unit_test(several_labels),
         cmocka_unit_test(golden_exits),
+        cmocka_unit_test(pabee_looks_at_the_class),
+        cmocka_unit_test(entropy_looks_at_one_exit),
+        cmocka_unit_test(divergence_looks_at_two),
+        cmocka_unit_test(little_confidence_offloads_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double workspaces[1][(RUNG_MAX_LEVELS + 1) * 2];
+static double workspaces[1][RUNG_REQUEST_WORKSPACE * 2];
 
 static const double temperature[12] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 

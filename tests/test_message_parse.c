@@ -21,7 +21,7 @@ typedef struct sender {
     rung_policy policy;
     rung_calibration calibration;
     rung_request request;
-    double workspace[(RUNG_MAX_LEVELS + 1) * 2];
+    double workspace[RUNG_REQUEST_WORKSPACE * 2];
     rung_buffer body;
 } sender;
 

@@ -36,7 +36,7 @@ static void every_name_passes_the_check(void **state)
     rung_calibration calibration = make_calibration();
     size_t count;
     const char *const *names = rung_policy_names(&count);
-    assert_int_equal(count, 5);
+    assert_int_equal(count, 13);
     for (size_t i = 0; i < count; i++) {
         rung_policy policy = get(names[i], 3);
         rung_error error;
@@ -82,12 +82,58 @@ static void unknown_name(void **state)
     rung_policy policy = {.seed = 77};
     rung_error error;
     assert_int_equal(rung_policy_defaults("tabby", 3, &policy, &error), RUNG_NOT_FOUND);
-    assert_string_equal(error.message, "policy.name \"tabby\" is unknown; use rung, paper, tabi, tangobert or single");
+    assert_string_equal(
+        error.message,
+        "policy.name \"tabby\" is unknown; use rung, paper, tabi, tangobert, single, single(LEVEL), pabee, "
+        "branchynet, deebert, f-pabee, cocktail, random(SHARE), layer-skip(SPEEDUP) or power-bert(SHARE)");
     assert_int_equal(policy.seed, 77);
     assert_int_equal(rung_policy_defaults("rung", 0, &policy, &error), RUNG_INVALID);
     assert_string_equal(error.message, "a cascade of 0 levels; it must have 1 to 8");
     assert_int_equal(rung_policy_defaults("rung", 9, &policy, NULL), RUNG_INVALID);
     assert_int_equal(policy.seed, 77);
+}
+
+static void names_with_a_number(void **state)
+{
+    (void)state;
+    rung_policy single = get("single(2)", 3);
+    assert_true(single.first_compute_level == 2 && single.members == 2);
+    assert_int_equal(rung_policy_top_level(&single, 3), 2);
+    rung_policy random = get("random(0.3)", 3);
+    assert_true(random.offload.at_random && random.offload.share == 0.3);
+    rung_policy skip = get("layer-skip(1.5)", 3);
+    assert_true(skip.variant.kind == RUNG_VARIANT_LAYER_SKIP && skip.variant.amount == 1.5);
+    rung_policy power = get("power-bert(.25)", 3);
+    assert_true(power.variant.kind == RUNG_VARIANT_POWER_BERT && power.variant.amount == 0.25);
+    static const char *const bad[] = {"single(4)",     "single(0)",       "single(1.5)",   "single(",
+                                      "single()",      "single(2)x",      "random(1.5)",   "random(nan)",
+                                      "rung(1)",       "random(-1)",      "layer-skip(1)", "power-bert(0)",
+                                      "power-bert(2)", "layer-skip(inf)", "single (2)"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        rung_policy policy = {.seed = 77};
+        rung_error error = {0};
+        assert_int_not_equal(rung_policy_defaults(bad[i], 3, &policy, &error), RUNG_OK);
+        assert_true(strlen(error.message) > 0);
+        assert_int_equal(policy.seed, 77);
+    }
+}
+
+static void members_and_what_leaves_early(void **state)
+{
+    (void)state;
+    rung_policy policy = get("tangobert", 3);
+    assert_int_equal(rung_policy_top_level(&policy, 3), 3);
+    policy.members = 5;
+    assert_int_equal(rung_policy_top_level(&policy, 3), 3);
+    policy.members = 3;
+    assert_int_equal(rung_policy_top_level(&policy, 3), 2);
+    assert_false(rung_policy_leaves_early(&policy));
+    policy.offload.early[1] = 0.6;
+    assert_true(rung_policy_leaves_early(&policy));
+    policy.offload.early[1] = 0;
+    policy.offload.speculate[0] = 0.6;
+    assert_true(rung_policy_leaves_early(&policy));
+    assert_int_equal(rung_policy_importance_layers(&policy, 6), 2);
 }
 
 static void refuse(const rung_policy *policy, const rung_calibration *calibration, const char *message)
@@ -131,7 +177,7 @@ static void ranges_of_prune_and_exit(void **state)
     refuse(&policy, &calibration, "policy.prune.unit is 9; it must be auto, token or word");
     policy = get("rung", 3);
     policy.exit.rule = (rung_exit_rule)7;
-    refuse(&policy, &calibration, "policy.exit.rule is 7; it must be off, paper or agree");
+    refuse(&policy, &calibration, "policy.exit.rule is 7; it must be off, paper, agree, pabee, entropy or divergence");
     policy = get("rung", 3);
     policy.exit.tau = -1e-9;
     refuse(&policy, &calibration, "policy.exit.tau is -1e-09; it must be 0 or above, and finite");
@@ -152,7 +198,7 @@ static void ranges_of_the_rest(void **state)
     rung_calibration calibration = make_calibration();
     rung_policy policy = get("rung", 3);
     policy.weights = (rung_weights)4;
-    refuse(&policy, &calibration, "policy.ensemble.weights is 4; it must be accuracy, last or fitted");
+    refuse(&policy, &calibration, "policy.ensemble.weights is 4; it must be accuracy, last, fitted or vote");
     policy = get("rung", 3);
     policy.defer = (rung_defer)2;
     refuse(&policy, &calibration, "policy.defer is 2; it must be confidence or learned");
@@ -257,6 +303,8 @@ int main(void)
         cmocka_unit_test(every_name_passes_the_check),
         cmocka_unit_test(what_the_names_mean),
         cmocka_unit_test(unknown_name),
+        cmocka_unit_test(names_with_a_number),
+        cmocka_unit_test(members_and_what_leaves_early),
         cmocka_unit_test(ranges_of_the_offload),
         cmocka_unit_test(ranges_of_prune_and_exit),
         cmocka_unit_test(ranges_of_the_rest),

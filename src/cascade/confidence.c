@@ -133,6 +133,24 @@ uint32_t rung_argmax(const double *values, size_t n)
     return (uint32_t)best;
 }
 
+static double entropy_term(double p)
+{
+    return p > 0 ? -p * rung_log(p) : 0;
+}
+
+double rung_entropy(const double *probabilities, size_t n, bool multi_label)
+{
+    double sum = 0;
+    double greatest = 0;
+    for (size_t i = 0; i < n; i++) {
+        double p = probabilities[i];
+        double of_label = entropy_term(p) + entropy_term(1 - p);
+        greatest = of_label > greatest ? of_label : greatest;
+        sum += entropy_term(p);
+    }
+    return multi_label ? greatest : sum;
+}
+
 /* p ln(p / m) with m = (p + q) / 2. As p ln(2p / (p + q)), since m can underflow to 0 where the sum does not. */
 static double divergence_term(double p, double q)
 {

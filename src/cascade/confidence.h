@@ -46,6 +46,9 @@ bool rung_same_decision(const double *p, const double *q, size_t n, bool multi_l
  * distribution of two. */
 double rung_divergence(const double *p, const double *q, size_t n, bool multi_label);
 
+/* Entropy in nats, in [0, ln n]; with several labels the greatest over the labels, in [0, ln 2]. */
+double rung_entropy(const double *probabilities, size_t n, bool multi_label);
+
 /* Index of the greatest; the lowest index on ties. */
 uint32_t rung_argmax(const double *values, size_t n);
 

@@ -104,9 +104,46 @@ void rung_ensemble_temper(double temperature, uint32_t num_classes, double *pool
     rung_softmax_f64(pooled, num_classes, temperature, pooled);
 }
 
+/* The votes of the visited levels: weights[l] is what level l's vote counts, pooled[c] what class c got, adding up to 1 (cocktail). */
+static void vote(const rung_calibration *calibration, const bool *visited, const double *const *probabilities,
+                 double *weights, double *pooled)
+{
+    uint32_t classes = calibration->num_classes;
+    double sum = 0;
+    for (uint32_t c = 0; c < classes; c++) {
+        pooled[c] = 0;
+    }
+    for (uint32_t l = 0; l < calibration->num_levels; l++) {
+        weights[l] = 0;
+        if (!visited[l]) {
+            continue;
+        }
+        const rung_level_calibration *level = &calibration->level[l];
+        uint32_t choice = rung_argmax(probabilities[l], classes);
+        weights[l] = level->class_accuracy != NULL ? level->class_accuracy[choice] : level->accuracy;
+        pooled[choice] += weights[l];
+        sum += weights[l];
+    }
+    if (sum > 0) {
+        for (uint32_t l = 0; l < calibration->num_levels; l++) {
+            weights[l] /= sum;
+        }
+        for (uint32_t c = 0; c < classes; c++) {
+            pooled[c] /= sum;
+        }
+    } else { /* no class was ever seen right: the levels as they are */
+        weigh_by_accuracy(calibration, visited, weights);
+        rung_ensemble_pool(weights, probabilities, calibration->num_levels, classes, pooled);
+    }
+}
+
 void rung_ensemble_result(const rung_policy *policy, const rung_calibration *calibration, const bool *visited,
                           const double *const *probabilities, double *weights, double *pooled)
 {
+    if (policy->weights == RUNG_WEIGHTS_VOTE && !calibration->level[0].multi_label) {
+        vote(calibration, visited, probabilities, weights, pooled);
+        return;
+    }
     rung_ensemble_weights(policy->weights, calibration, visited, weights);
     rung_ensemble_pool(weights, probabilities, calibration->num_levels, calibration->num_classes, pooled);
     if (!policy->raw_ensemble && !calibration->level[0].multi_label) { /* for several labels nothing is fitted */

@@ -5,7 +5,7 @@
 #include "cascade/policy.h"
 
 /* weights[l] for levels with visited[l], adding up to 1 over them; 0 elsewhere. visited has at least one true. Where the kind is fitted and this
- * set of levels was not fitted, by accuracy. */
+ * set of levels was not fitted, by accuracy; so for votes, whose weights depend on what is voted for (rung_ensemble_result). */
 void rung_ensemble_weights(rung_weights kind, const rung_calibration *calibration,
                            const bool *visited /* [num_levels] */, double *weights /* [num_levels] */);
 

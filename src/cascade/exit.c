@@ -36,6 +36,51 @@ static bool stable_agree(const rung_exit_state *state)
            rung_divergence(state->previous, state->current, n, multi_label) < state->policy->tau;
 }
 
+/* Patience-based early exit: the decision alone. */
+static bool stable_pabee(const rung_exit_state *state)
+{
+    return rung_same_decision(state->previous, state->current, state->num_classes, state->calibration->multi_label);
+}
+
+/* F-PABEE for one label: the divergence alone. */
+static bool stable_divergence(const rung_exit_state *state)
+{
+    return rung_divergence(state->previous, state->current, state->num_classes, state->calibration->multi_label) <
+           state->policy->tau;
+}
+
+/* BranchyNet with a threshold for each exit; DeeBERT with one for all. It looks at one exit alone. */
+static bool is_certain(const rung_exit_state *state, uint32_t layer)
+{
+    uint32_t index = layer < RUNG_EXIT_THRESHOLDS ? layer - 1 : RUNG_EXIT_THRESHOLDS - 1;
+    return rung_entropy(state->current, state->num_classes, state->calibration->multi_label) <
+           state->policy->entropy[index];
+}
+
+static bool is_stable(const rung_exit_state *state, uint32_t layer)
+{
+    if (state->policy->rule == RUNG_EXIT_ENTROPY) {
+        return is_certain(state, layer);
+    }
+    if (state->steps < 2) {
+        return false;
+    }
+    switch (state->policy->rule) {
+    case RUNG_EXIT_PAPER:
+        return stable_paper(state);
+    case RUNG_EXIT_AGREE:
+        return stable_agree(state);
+    case RUNG_EXIT_PABEE:
+        return stable_pabee(state);
+    case RUNG_EXIT_DIVERGENCE:
+        return stable_divergence(state);
+    case RUNG_EXIT_OFF:
+    case RUNG_EXIT_ENTROPY:
+        break;
+    }
+    return false;
+}
+
 /* Takes the exit's probabilities in and counts (Eq 14). Equality with tau resets: the paper leaves it open. */
 static void count_exit(rung_exit_state *state, uint32_t layer, const float *logits)
 {
@@ -47,15 +92,30 @@ static void count_exit(rung_exit_state *state, uint32_t layer, const float *logi
     double *oldest = state->previous;
     state->previous = state->current;
     state->current = oldest;
-    bool paper = state->policy->rule == RUNG_EXIT_PAPER;
-    if (paper) {
-        rung_raw_probabilities(state->calibration, logits, state->num_classes, state->current);
-    } else {
+    if (state->policy->rule == RUNG_EXIT_AGREE) {
         rung_calibrated_probabilities(state->calibration, layer, logits, state->num_classes, state->current);
+    } else {
+        rung_raw_probabilities(state->calibration, logits, state->num_classes, state->current);
     }
     state->steps++;
-    bool stable = state->steps >= 2 && (paper ? stable_paper(state) : stable_agree(state));
-    state->count = stable ? state->count + 1 : 0;
+    state->count = is_stable(state, layer) ? state->count + 1 : 0;
+}
+
+/* How often in a row an exit must be found stable. */
+static uint32_t needed_count(const rung_exit_policy *policy)
+{
+    return policy->rule == RUNG_EXIT_ENTROPY ? 1 : policy->patience;
+}
+
+/* True when the request would go up anyway. Overwrites the older of the two exits, which no later exit reads. */
+static bool offloads_early(rung_exit_state *state, uint32_t layer, const float *logits)
+{
+    uint32_t n = state->num_classes;
+    if (!(state->early > 0) || !rung_logits_usable(logits, n)) {
+        return false;
+    }
+    rung_calibrated_probabilities(state->calibration, layer, logits, n, state->previous);
+    return (float)rung_confidence(state->previous, n, state->calibration->multi_label) <= state->early;
 }
 
 rung_exit_verdict rung_exit_step(rung_exit_state *state, uint32_t layer, const float *logits)
@@ -66,9 +126,14 @@ rung_exit_verdict rung_exit_step(rung_exit_state *state, uint32_t layer, const f
     if (layer == state->calibration->num_exits) {
         return RUNG_EXIT_STOP;
     }
-    if (policy->rule == RUNG_EXIT_OFF) {
+    if (policy->rule != RUNG_EXIT_OFF) {
+        count_exit(state, layer, logits);
+    }
+    if (layer < policy->first_layer) {
         return RUNG_EXIT_CONTINUE;
     }
-    count_exit(state, layer, logits);
-    return state->count >= policy->patience && layer >= policy->first_layer ? RUNG_EXIT_STOP : RUNG_EXIT_CONTINUE;
+    if (policy->rule != RUNG_EXIT_OFF && state->count >= needed_count(policy)) {
+        return RUNG_EXIT_STOP;
+    }
+    return offloads_early(state, layer, logits) ? RUNG_EXIT_OFFLOAD : RUNG_EXIT_CONTINUE;
 }

@@ -8,6 +8,7 @@
 typedef enum rung_exit_verdict {
     RUNG_EXIT_CONTINUE,
     RUNG_EXIT_STOP,
+    RUNG_EXIT_OFFLOAD, /* stop, and go up whatever the result is worth: it would go up anyway (early offload) */
 } rung_exit_verdict;
 
 typedef struct rung_exit_state {
@@ -19,14 +20,15 @@ typedef struct rung_exit_state {
     uint32_t layer;   /* of the last exit seen, 1-based */
     double *previous; /* [num_classes] probabilities of the exit before */
     double *current;  /* [num_classes] */
+    double early; /* an exit before the last one whose calibrated confidence is at or below it offloads; 0: none does */
 } rung_exit_state;
 
-/* workspace: 2 * num_classes doubles that live as long as the state. */
+/* workspace: 2 * num_classes doubles that live as long as the state. No exit offloads early: a caller that has a level above sets state->early. */
 void rung_exit_init(rung_exit_state *state, const rung_exit_policy *policy, const rung_level_calibration *calibration,
                     uint32_t num_classes, double *workspace);
 
 /* The exit after layer `layer` (1-based, rising) said `logits` [num_classes]. The last layer always stops. Two exits in a row are
- * compared: on the probabilities without temperature (paper), or with each exit's own temperature (agree). Exits before
+ * compared: with each exit's own temperature (agree), or on the probabilities without temperature (all other rules). Exits before
  * policy->first_layer count towards the patience, but none of them stops. Logits that are not usable reset the count. */
 rung_exit_verdict rung_exit_step(rung_exit_state *state, uint32_t layer, const float *logits);
 

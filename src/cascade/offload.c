@@ -11,6 +11,9 @@
 double rung_offload_probability(const rung_offload_policy *policy, uint32_t level, double confidence)
 {
     assert(level >= 1 && level <= RUNG_MAX_LEVELS);
+    if (policy->at_random) {
+        return policy->share;
+    }
     double t = policy->threshold[level - 1];
     if (!(confidence > t)) {
         return 1;

@@ -4,7 +4,7 @@
 
 #include "cascade/policy.h"
 
-/* p of Eq 7 at level `level` (1-based). confidence in [0, 1]; NaN always offloads. */
+/* p of Eq 7 at level `level` (1-based). confidence in [0, 1]; NaN always offloads. With policy->at_random the share, whatever the confidence. */
 double rung_offload_probability(const rung_offload_policy *policy, uint32_t level, double confidence);
 
 /* What identifies a request to the coin: XXH64 with seed `seed` over 48 bytes: for the id, the text and the pair in turn, all as the user

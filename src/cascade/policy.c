@@ -1,23 +1,14 @@
-/* policy.c: the named policies and the ranges of their fields. Called by src/config, src/fit and src/run before anything is
- * classified. Must not know where the values were read. Source: the paper, section IV-A4 (paper); Wang et al. 2023 (tabi);
- * Mamou et al. 2022 (tangobert). See policy.h. */
+/* policy.c: the named policies. Called by src/config, src/fit and src/run. Must not know where a name was read. Sources: the paper, section IV-A4 (paper); Wang
+ * et al. 2023 (tabi); Mamou et al. 2022 (tangobert); Zhou et al. 2020 (pabee); Teerapittayanon et al. 2016 (branchynet); Xin et al. 2020 (deebert); Gao et
+ * al. 2023 (f-pabee); Gunasekaran et al. 2022 (cocktail); Liu et al. 2024 (layer-skip); Goyal et al. 2020 (power-bert). See policy.h. */
 #include "cascade/policy.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Until a calibration gives thresholds: a plain threshold that agreed with the top level on 97 % in the pilot. */
 #define DEFAULT_THRESHOLD 0.85
-
-static const char *const policy_names[] = {"rung", "paper", "tabi", "tangobert", "single"};
-
-#define NUM_POLICIES (sizeof policy_names / sizeof policy_names[0])
-
-const char *const *rung_policy_names(size_t *count)
-{
-    *count = NUM_POLICIES;
-    return policy_names;
-}
 
 static void set_thresholds(rung_offload_policy *offload, double threshold)
 {
@@ -38,8 +29,12 @@ static void fill_rung(rung_policy *policy)
         .weights = RUNG_WEIGHTS_FITTED,
         .pooled_decision = true,
         .first_compute_level = 1,
+        .variant = {.amount = 1},
     };
     set_thresholds(&policy->offload, DEFAULT_THRESHOLD);
+    for (uint32_t e = 0; e < RUNG_EXIT_THRESHOLDS; e++) {
+        policy->exit.entropy[e] = 0.2;
+    }
 }
 
 /* The paper to the letter: t and tau are those that its text recommends; k is not stated there. Eq 13 compares for the first time at
@@ -72,6 +67,141 @@ static void fill_tangobert(rung_policy *policy)
     policy->pooled_decision = false;
 }
 
+/* The early exits of one model, in a cascade with a plain threshold. */
+static void fill_pabee(rung_policy *policy)
+{
+    fill_tangobert(policy);
+    policy->exit.rule = RUNG_EXIT_PABEE;
+    policy->exit.patience = 2;
+}
+
+static void fill_entropy(rung_policy *policy)
+{
+    fill_tangobert(policy);
+    policy->exit.rule = RUNG_EXIT_ENTROPY;
+    policy->exit.first_layer = 1;
+}
+
+static void fill_f_pabee(rung_policy *policy)
+{
+    fill_pabee(policy);
+    policy->exit.rule = RUNG_EXIT_DIVERGENCE;
+}
+
+static void fill_cocktail(rung_policy *policy)
+{
+    fill_tangobert(policy);
+    policy->parallel = true;
+    policy->weights = RUNG_WEIGHTS_VOTE;
+}
+
+static void fill_random(rung_policy *policy)
+{
+    fill_tangobert(policy);
+    policy->offload.at_random = true;
+    policy->offload.share = 0.5;
+}
+
+static void fill_layer_skip(rung_policy *policy)
+{
+    fill_tangobert(policy);
+    policy->variant = (rung_variant){RUNG_VARIANT_LAYER_SKIP, 2};
+}
+
+static void fill_power_bert(rung_policy *policy)
+{
+    fill_tangobert(policy);
+    policy->variant = (rung_variant){RUNG_VARIANT_POWER_BERT, 0.5};
+}
+
+/* Where the number in parentheses goes. */
+typedef enum parameter { NO_PARAMETER, LEVEL, SHARE, VARIANT } parameter;
+
+static const struct {
+    const char *name;
+    void (*fill)(rung_policy *policy); /* over "rung"; NULL: nothing differs */
+    parameter parameter;
+} named[] = {
+    {"rung", NULL, NO_PARAMETER},
+    {"paper", fill_paper, NO_PARAMETER},
+    {"tabi", fill_tabi, NO_PARAMETER},
+    {"tangobert", fill_tangobert, NO_PARAMETER},
+    {"single", fill_tangobert, LEVEL},
+    {"pabee", fill_pabee, NO_PARAMETER},
+    {"branchynet", fill_entropy, NO_PARAMETER},
+    {"deebert", fill_entropy, NO_PARAMETER},
+    {"f-pabee", fill_f_pabee, NO_PARAMETER},
+    {"cocktail", fill_cocktail, NO_PARAMETER},
+    {"random", fill_random, SHARE},
+    {"layer-skip", fill_layer_skip, VARIANT},
+    {"power-bert", fill_power_bert, VARIANT},
+};
+
+#define NUM_POLICIES (sizeof named / sizeof named[0])
+
+const char *const *rung_policy_names(size_t *count)
+{
+    static const char *const names[] = {"rung",   "paper",      "tabi",      "tangobert", "single",
+                                        "pabee",  "branchynet", "deebert",   "f-pabee",   "cocktail",
+                                        "random", "layer-skip", "power-bert"};
+    _Static_assert(sizeof names / sizeof names[0] == NUM_POLICIES, "a name for each policy");
+    *count = NUM_POLICIES;
+    return names;
+}
+
+static rung_status refuse_name(const char *name, rung_error *error)
+{
+    return rung_fail(
+        error, RUNG_NOT_FOUND,
+        "policy.name \"%.64s\" is unknown; use rung, paper, tabi, tangobert, single, single(LEVEL), pabee, branchynet, "
+        "deebert, f-pabee, cocktail, random(SHARE), layer-skip(SPEEDUP) or power-bert(SHARE)",
+        name);
+}
+
+/* The number of "name(number)"; NaN: there is none. False when what follows the name is something else. */
+static bool read_parameter(const char *after, double *value)
+{
+    *value = NAN;
+    if (*after == '\0') {
+        return true;
+    }
+    char *end;
+    if (*after != '(' || strchr("0123456789.", after[1]) == NULL || after[1] == '\0') {
+        return false;
+    }
+    *value = strtod(after + 1, &end);
+    return strcmp(end, ")") == 0;
+}
+
+static rung_status set_level(double value, uint32_t num_levels, rung_policy *policy, rung_error *error)
+{
+    if (isnan(value)) {
+        policy->first_compute_level = num_levels;
+        return RUNG_OK;
+    }
+    if (!(value >= 1 && value <= num_levels && value == (uint32_t)value)) {
+        return rung_fail(error, RUNG_INVALID, "policy.name single(%g): the cascade has the levels 1 to %u", value,
+                         num_levels);
+    }
+    policy->first_compute_level = (uint32_t)value;
+    policy->members = 1u << ((uint32_t)value - 1);
+    return RUNG_OK;
+}
+
+static rung_status set_parameter(parameter which, double value, uint32_t num_levels, rung_policy *policy,
+                                 rung_error *error)
+{
+    if (which == LEVEL) {
+        return set_level(value, num_levels, policy, error);
+    }
+    if (which == SHARE && !isnan(value)) {
+        policy->offload.share = value;
+    } else if (which == VARIANT && !isnan(value)) {
+        policy->variant.amount = value;
+    }
+    return rung_policy_check(policy, NULL, error);
+}
+
 rung_status rung_policy_defaults(const char *name, uint32_t num_levels, rung_policy *policy, rung_error *error)
 {
     if (num_levels < 1 || num_levels > RUNG_MAX_LEVELS) {
@@ -79,217 +209,51 @@ rung_status rung_policy_defaults(const char *name, uint32_t num_levels, rung_pol
                          RUNG_MAX_LEVELS);
     }
     rung_policy filled;
-    fill_rung(&filled);
-    if (strcmp(name, "paper") == 0) {
-        fill_paper(&filled);
-    } else if (strcmp(name, "tabi") == 0) {
-        fill_tabi(&filled);
-    } else if (strcmp(name, "tangobert") == 0) {
-        fill_tangobert(&filled);
-    } else if (strcmp(name, "single") == 0) {
-        fill_tangobert(&filled);
-        filled.first_compute_level = num_levels;
-    } else if (strcmp(name, "rung") != 0) {
-        return rung_fail(error, RUNG_NOT_FOUND,
-                         "policy.name \"%.64s\" is unknown; use rung, paper, tabi, tangobert or single", name);
-    }
-    memcpy(filled.name, name, strlen(name) + 1); /* one of the above: it fits */
-    *policy = filled;
-    return RUNG_OK;
-}
-
-/* NaN is outside every range. */
-static bool is_within(double value, double low, double high)
-{
-    return value >= low && value <= high;
-}
-
-static rung_status check_offload(const rung_offload_policy *offload, uint32_t num_levels, rung_error *error)
-{
-    for (uint32_t l = 0; l < num_levels; l++) {
-        if (!is_within(offload->threshold[l], 0, 1)) {
-            return rung_fail(error, RUNG_INVALID, "policy.offload.threshold of level %u is %g; it must be from 0 to 1",
-                             l + 1, offload->threshold[l]);
+    size_t base = strcspn(name, "(");
+    for (size_t i = 0; i < NUM_POLICIES; i++) {
+        double value;
+        if (strlen(named[i].name) != base || strncmp(named[i].name, name, base) != 0) {
+            continue;
         }
-    }
-    if (!offload->hard && !(offload->k > 0 && isfinite(offload->k))) {
-        return rung_fail(error, RUNG_INVALID, "policy.offload.k is %g; it must be above 0 and finite, or hard",
-                         offload->k);
-    }
-    return RUNG_OK;
-}
-
-static rung_status check_prune(const rung_prune_policy *prune, rung_error *error)
-{
-    if (!(prune->alpha >= 0 && isfinite(prune->alpha))) {
-        return rung_fail(error, RUNG_INVALID, "policy.prune.alpha is %g; it must be 0 or above, and finite",
-                         prune->alpha);
-    }
-    if (prune->unit != RUNG_PRUNE_AUTO && prune->unit != RUNG_PRUNE_TOKEN && prune->unit != RUNG_PRUNE_WORD) {
-        return rung_fail(error, RUNG_INVALID, "policy.prune.unit is %d; it must be auto, token or word",
-                         (int)prune->unit);
-    }
-    return RUNG_OK;
-}
-
-static rung_status check_exit(const rung_exit_policy *exit, rung_error *error)
-{
-    if (exit->rule != RUNG_EXIT_OFF && exit->rule != RUNG_EXIT_PAPER && exit->rule != RUNG_EXIT_AGREE) {
-        return rung_fail(error, RUNG_INVALID, "policy.exit.rule is %d; it must be off, paper or agree",
-                         (int)exit->rule);
-    }
-    if (!(exit->tau >= 0 && isfinite(exit->tau))) {
-        return rung_fail(error, RUNG_INVALID, "policy.exit.tau is %g; it must be 0 or above, and finite", exit->tau);
-    }
-    if (exit->patience < 1) {
-        return rung_fail(error, RUNG_INVALID, "policy.exit.patience is 0; it must be 1 or above");
-    }
-    if (!is_within(exit->confidence, 0, 1)) {
-        return rung_fail(error, RUNG_INVALID, "policy.exit.confidence is %g; it must be from 0 to 1", exit->confidence);
-    }
-    if (exit->first_layer < 1) {
-        return rung_fail(error, RUNG_INVALID, "policy.exit.first_layer is 0; layers count from 1");
-    }
-    return RUNG_OK;
-}
-
-static rung_status check_level(const rung_level_calibration *level, uint32_t number, rung_error *error)
-{
-    if (level->num_exits < 1 || level->temperature == NULL) {
-        return rung_fail(error, RUNG_INVALID, "calibration of level %u has no exits; run rung fit", number);
-    }
-    for (uint32_t e = 0; e < level->num_exits; e++) {
-        if (!(level->temperature[e] > 0 && isfinite(level->temperature[e]))) {
-            return rung_fail(error, RUNG_INVALID,
-                             "calibration of level %u: the temperature of exit %u is %g; it must be above 0 and finite",
-                             number, e + 1, level->temperature[e]);
+        if (strlen(name) >= sizeof filled.name || !read_parameter(name + base, &value) ||
+            (named[i].parameter == NO_PARAMETER && !isnan(value))) {
+            return refuse_name(name, error);
         }
-    }
-    for (uint32_t e = 0; level->shape != NULL && e < level->num_exits; e++) {
-        if (!(level->shape[e] > 0 && isfinite(level->shape[e]))) {
-            return rung_fail(error, RUNG_INVALID,
-                             "calibration of level %u: the shape of exit %u is %g; it must be above 0 and finite",
-                             number, e + 1, level->shape[e]);
+        fill_rung(&filled);
+        if (named[i].fill != NULL) {
+            named[i].fill(&filled);
         }
+        memcpy(filled.name, name, strlen(name) + 1);
+        rung_status status = set_parameter(named[i].parameter, value, num_levels, &filled, error);
+        if (status == RUNG_OK) {
+            *policy = filled;
+        }
+        return status;
     }
-    if (!is_within(level->accuracy, 0, 1)) {
-        return rung_fail(error, RUNG_INVALID, "calibration of level %u: the accuracy is %g; it must be from 0 to 1",
-                         number, level->accuracy);
-    }
-    return RUNG_OK;
+    return refuse_name(name, error);
 }
 
-/* The fitted weights of a set add up to 1 over its levels, or are all 0. */
-static rung_status check_pool(const rung_pool *pool, size_t set, uint32_t num_levels, rung_error *error)
+uint32_t rung_policy_top_level(const rung_policy *policy, uint32_t num_levels)
 {
-    const double temperatures[] = {pool->accuracy_temperature, pool->fitted_temperature};
-    for (size_t i = 0; i < 2; i++) {
-        if (!(temperatures[i] > 0 && isfinite(temperatures[i]))) {
-            return rung_fail(error, RUNG_INVALID,
-                             "calibration of pool %zu: the temperature is %g; it must be above 0 and finite", set,
-                             temperatures[i]);
-        }
+    uint32_t top = num_levels;
+    while (policy->members != 0 && top > 1 && (policy->members >> (top - 1) & 1) == 0) {
+        top--;
     }
-    double sum = 0;
-    for (uint32_t l = 0; l < num_levels; l++) {
-        double weight = pool->fitted_weight[l];
-        if (!is_within(weight, 0, (set >> l & 1) != 0 ? 1 : 0)) {
-            return rung_fail(error, RUNG_INVALID,
-                             "calibration of pool %zu: the weight of level %u is %g; it must be %s", set, l + 1, weight,
-                             (set >> l & 1) != 0 ? "from 0 to 1" : "0: it is not in this set");
-        }
-        sum += weight;
-    }
-    if (sum != 0 && fabs(sum - 1) > 1e-6) {
-        return rung_fail(error, RUNG_INVALID, "calibration of pool %zu: the weights add up to %g; they must to 1", set,
-                         sum);
-    }
-    return RUNG_OK;
+    return top;
 }
 
-/* A policy that defers as it learned has something to go by at every level that decides. */
-static rung_status check_deferral(const rung_policy *policy, const rung_calibration *calibration, rung_error *error)
+bool rung_policy_leaves_early(const rung_policy *policy)
 {
-    uint32_t first = policy->first_compute_level > 1 ? policy->first_compute_level : 1;
-    for (uint32_t l = first; policy->defer == RUNG_DEFER_LEARNED && l < calibration->num_levels; l++) {
-        if (calibration->level[l - 1].deferral == NULL) {
-            return rung_fail(error, RUNG_INVALID,
-                             "policy.defer is learned, but the calibration has no learned deferral for level %u; run "
-                             "rung fit, or use confidence",
-                             l);
-        }
+    bool leaves = policy->exit.rule != RUNG_EXIT_OFF;
+    for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
+        leaves = leaves || policy->offload.early[l] > 0 || policy->offload.speculate[l] > 0;
     }
-    return RUNG_OK;
-}
-
-static rung_status check_calibration(const rung_calibration *calibration, rung_error *error)
-{
-    if (calibration->num_levels < 1 || calibration->num_levels > RUNG_MAX_LEVELS) {
-        return rung_fail(error, RUNG_INVALID, "the calibration has %u levels; it must have 1 to %d",
-                         calibration->num_levels, RUNG_MAX_LEVELS);
-    }
-    if (calibration->num_classes < 1) {
-        return rung_fail(error, RUNG_INVALID, "the calibration has no classes");
-    }
-    for (uint32_t l = 0; l < calibration->num_levels; l++) {
-        rung_status status = check_level(&calibration->level[l], l + 1, error);
-        if (status != RUNG_OK) {
-            return status;
-        }
-    }
-    for (size_t set = 1; calibration->pools != NULL && set >> calibration->num_levels == 0; set++) {
-        rung_status status = check_pool(&calibration->pools[set], set, calibration->num_levels, error);
-        if (status != RUNG_OK) {
-            return status;
-        }
-    }
-    return RUNG_OK;
-}
-
-static rung_status check_rest(const rung_policy *policy, uint32_t num_levels, rung_error *error)
-{
-    if (policy->weights != RUNG_WEIGHTS_ACCURACY && policy->weights != RUNG_WEIGHTS_LAST &&
-        policy->weights != RUNG_WEIGHTS_FITTED) {
-        return rung_fail(error, RUNG_INVALID, "policy.ensemble.weights is %d; it must be accuracy, last or fitted",
-                         (int)policy->weights);
-    }
-    if (policy->defer != RUNG_DEFER_CONFIDENCE && policy->defer != RUNG_DEFER_LEARNED) {
-        return rung_fail(error, RUNG_INVALID, "policy.defer is %d; it must be confidence or learned",
-                         (int)policy->defer);
-    }
-    if (policy->first_compute_level < 1 || policy->first_compute_level > num_levels) {
-        return rung_fail(error, RUNG_INVALID, "policy.first_compute_level is %u; it must be from 1 to %u",
-                         policy->first_compute_level, num_levels);
-    }
-    if (policy->all_layer_importance && policy->exit.rule != RUNG_EXIT_OFF && policy->exit.tau > 0) {
-        return rung_fail(error, RUNG_INVALID,
-                         "importance over all layers needs every layer to run; set policy.exit.rule to off");
-    }
-    return RUNG_OK;
-}
-
-rung_status rung_policy_check(const rung_policy *policy, const rung_calibration *calibration, rung_error *error)
-{
-    rung_status status = calibration == NULL ? RUNG_OK : check_calibration(calibration, error);
-    uint32_t num_levels = calibration == NULL ? RUNG_MAX_LEVELS : calibration->num_levels;
-    if (status == RUNG_OK) {
-        status = check_offload(&policy->offload, num_levels, error);
-    }
-    if (status == RUNG_OK) {
-        status = check_prune(&policy->prune, error);
-    }
-    if (status == RUNG_OK) {
-        status = check_exit(&policy->exit, error);
-    }
-    if (status == RUNG_OK) {
-        status = check_rest(policy, num_levels, error);
-    }
-    return status == RUNG_OK && calibration != NULL ? check_deferral(policy, calibration, error) : status;
+    return leaves;
 }
 
 uint32_t rung_policy_importance_layers(const rung_policy *policy, uint32_t num_layers)
 {
-    if (policy->all_layer_importance || policy->exit.rule == RUNG_EXIT_OFF) {
+    if (policy->all_layer_importance || !rung_policy_leaves_early(policy)) {
         return num_layers;
     }
     return policy->exit.first_layer < num_layers ? policy->exit.first_layer : num_layers;

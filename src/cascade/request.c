@@ -14,6 +14,7 @@
 
 /* The steps, in the order of II-B, then what may come between. */
 static unsigned present(rung_request *request, const rung_event *event);
+static unsigned watch(rung_request *request, const rung_event *event);
 static unsigned decide(rung_request *request, const rung_event *event);
 static unsigned send_up(rung_request *request);
 static unsigned take_reply(rung_request *request, const rung_event *event);
@@ -31,6 +32,8 @@ unsigned rung_request_step(rung_request *request, const rung_event *event)
     switch (event->kind) {
     case RUNG_EVENT_START:
         return present(request, event);
+    case RUNG_EVENT_EXIT:
+        return watch(request, event);
     case RUNG_EVENT_LOCAL_DONE:
         return decide(request, event);
     case RUNG_EVENT_UPSTREAM_REPLY:
@@ -56,9 +59,17 @@ static bool is_multi_label(const rung_request *request)
     return request->calibration->level[request->level - 1].multi_label;
 }
 
+static bool is_top(const rung_request *request)
+{
+    return request->level >= rung_policy_top_level(request->policy, request->calibration->num_levels);
+}
+
 static bool passes_on(const rung_request *request)
 {
-    return request->level < request->policy->first_compute_level;
+    const rung_policy *policy = request->policy;
+    bool is_member = policy->members == 0 || (policy->members >> (request->level - 1) & 1) != 0;
+    return !is_top(request) &&
+           (request->level < policy->first_compute_level || request->level < request->first_level || !is_member);
 }
 
 /* The first cause is the one that is told. */
@@ -82,20 +93,22 @@ static unsigned present(rung_request *request, const rung_event *event)
         return send_up(request);
     }
     request->local = RUNG_LOCAL_RUNNING;
+    if (request->policy->parallel && !is_top(request)) {
+        request->offload_probability = 1;
+        return RUNG_ACTION_COMPUTE | send_up(request);
+    }
     return RUNG_ACTION_COMPUTE;
 }
 
-/* The local result: what Eq 11 adds up, and the confidence of Eq 6. False when the model gave nothing to use. */
-static bool take_local(rung_request *request, const rung_event *event)
+/* A local result: what Eq 11 adds up, and the confidence of Eq 6. False when the model gave nothing to use. */
+static bool take_result(const rung_request *request, const rung_event *event, rung_level_result *own)
 {
     const rung_level_calibration *calibration = &request->calibration->level[request->level - 1];
     uint32_t n = request->calibration->num_classes;
-    request->local = RUNG_LOCAL_DONE;
     bool exit_exists = event->exit_layer >= 1 && event->exit_layer <= calibration->num_exits;
     if (event->logits == NULL || !exit_exists || !rung_logits_usable(event->logits, n)) {
         return false;
     }
-    rung_level_result *own = own_result(request);
     own->visited = true;
     own->exit_layer = event->exit_layer;
     own->num_layers = event->num_layers;
@@ -139,11 +152,11 @@ static double deciding_confidence(rung_request *request, const rung_event *event
 /* Eq 7 and its coin. Without a local result the next level is the only one that can know. */
 static bool wants_upper(rung_request *request, const rung_event *event)
 {
-    if (request->level == request->calibration->num_levels) {
+    if (is_top(request)) {
         request->offload_probability = 0;
         return false;
     }
-    if (passes_on(request) || !own_result(request)->visited) {
+    if (passes_on(request) || !own_result(request)->visited || event->early || request->policy->parallel) {
         request->offload_probability = 1;
         return true;
     }
@@ -153,14 +166,54 @@ static bool wants_upper(rung_request *request, const rung_event *event)
     return rung_offload_decide(offload, request->level, confidence, request->key);
 }
 
+/* Whether a request that goes up passes the next level by, as far as the confidence says that it would go on from there anyway. */
+static void choose_next(rung_request *request, const rung_event *event)
+{
+    const rung_offload_policy *offload = &request->policy->offload;
+    uint32_t top = rung_policy_top_level(request->policy, request->calibration->num_levels);
+    bool skips = own_result(request)->visited && request->level + 2 <= top &&
+                 deciding_confidence(request, event) <= offload->skip[request->level - 1];
+    request->first_level = skips ? request->level + 2 : 0;
+}
+
+static void use_watched(rung_request *request)
+{
+    rung_level_result *own = own_result(request);
+    double *probabilities = own->probabilities;
+    *own = request->watched;
+    own->probabilities = probabilities;
+    for (uint32_t c = 0; c < request->calibration->num_classes; c++) {
+        probabilities[c] = request->watched.probabilities[c];
+    }
+}
+
+/* Step 2a: an early exit was passed. Where the policy speculates this is what goes up, and it goes at once if it is little. */
+static unsigned watch(rung_request *request, const rung_event *event)
+{
+    bool expected = request->local == RUNG_LOCAL_RUNNING && event->exit_layer == rung_request_watches(request);
+    if (!expected || !take_result(request, event, &request->watched)) {
+        return RUNG_ACTION_NONE;
+    }
+    use_watched(request); /* decisions and the message read it as the level's own, which comes later */
+    choose_next(request, event);
+    bool sends = request->upstream == RUNG_UPSTREAM_IDLE &&
+                 deciding_confidence(request, event) <= request->policy->offload.speculate[request->level - 1];
+    own_result(request)->visited = false; /* what answers is the level's own */
+    return sends ? send_up(request) : RUNG_ACTION_NONE;
+}
+
 /* Step 2: from the initial result, whether a higher level is needed. */
 static unsigned decide(rung_request *request, const rung_event *event)
 {
     if (request->local != RUNG_LOCAL_RUNNING) {
         return RUNG_ACTION_NONE;
     }
-    bool known = take_local(request, event);
+    request->local = RUNG_LOCAL_DONE;
+    bool known = take_result(request, event, own_result(request));
     bool wanted = wants_upper(request, event);
+    if (wanted && !request->watched.visited) {
+        choose_next(request, event);
+    }
     if (known && !wanted) {
         request->degraded = RUNG_DEGRADED_NO; /* whatever befell a speculation: it was not needed */
         if (request->upstream == RUNG_UPSTREAM_WAITING) {
@@ -302,6 +355,9 @@ static unsigned time_out(rung_request *request, double now_s)
 {
     unsigned actions = stop_work(request);
     request->degraded = RUNG_DEGRADED_DEADLINE;
+    if (!own_result(request)->visited && request->watched.visited) {
+        use_watched(request);
+    }
     bool known = own_result(request)->visited || request->upstream == RUNG_UPSTREAM_DONE;
     return actions | (known ? answer(request, now_s) : fail(request, now_s));
 }
@@ -324,9 +380,27 @@ bool rung_request_waits(const rung_request *request)
     return !request->finished && request->upstream == RUNG_UPSTREAM_WAITING;
 }
 
+uint32_t rung_request_watches(const rung_request *request)
+{
+    bool speculates = !is_top(request) && request->policy->offload.speculate[request->level - 1] > 0;
+    return speculates ? request->policy->exit.first_layer : 0;
+}
+
+const rung_level_result *rung_request_prior(const rung_request *request, uint32_t level)
+{
+    assert(level <= request->level);
+    bool watched = level == request->level && request->watched.visited;
+    return watched ? &request->watched : &request->results[level - 1];
+}
+
+uint32_t rung_request_skips_to(const rung_request *request)
+{
+    return request->first_level > request->level + 1 ? request->first_level : 0;
+}
+
 bool rung_request_prunes(const rung_request *request)
 {
-    return request->policy->prune.enabled && request->results[request->level - 1].visited;
+    return request->policy->prune.enabled && rung_request_prior(request, request->level)->visited;
 }
 
 const char *rung_degraded_name(rung_degraded reason)
@@ -361,6 +435,7 @@ void rung_request_init(rung_request *request, const rung_policy *policy, const r
                               .entry_level = entry_level,
                               .key = key,
                               .pooled = workspace + (size_t)RUNG_MAX_LEVELS * calibration->num_classes};
+    request->watched.probabilities = request->pooled + calibration->num_classes;
     for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
         request->results[l].probabilities = workspace + (size_t)l * calibration->num_classes;
     }

@@ -8,7 +8,9 @@
  * Local and upstream are two sub-states that may overlap (speculation sends before LOCAL_DONE). A reply that comes first waits for the
  * local result, which alone decides whether it is used: answers do not depend on which of the two was faster.
  * A level answers with its own result and those from above it; the level at which the request entered pools them.
- * A level that was only to pass the request on (policy->first_compute_level) computes after all when the upstream fails. */
+ * A level that was only to pass the request on (policy->first_compute_level, or a request that skips it) computes after all when the upstream fails.
+ * A policy that speculates at a level sends there what was known at exit.first_layer (EXIT), at once or once the result is known and not enough; so
+ * what the levels above say does not depend on which it was. */
 #ifndef RUNG_CASCADE_REQUEST_H
 #define RUNG_CASCADE_REQUEST_H
 
@@ -38,6 +40,7 @@ const char *rung_degraded_name(rung_degraded reason); /* "no", "unreachable", "d
 
 typedef enum rung_event_kind {
     RUNG_EVENT_START,
+    RUNG_EVENT_EXIT, /* the exit that rung_request_watches was passed, and the level computes on; its exit_layer and logits */
     RUNG_EVENT_LOCAL_DONE, /* exit_layer and logits of the exit at which the level stopped */
     RUNG_EVENT_UPSTREAM_REPLY, /* results of the levels above lie in request->results already; reason: theirs, if degraded */
     RUNG_EVENT_UPSTREAM_FAILED, /* with a reason */
@@ -51,7 +54,8 @@ typedef struct rung_event {
     uint32_t exit_layer;  /* LOCAL_DONE */
     uint32_t num_layers;  /* LOCAL_DONE */
     const float *logits;  /* LOCAL_DONE: [num_classes]; NULL: the model failed */
-    double deferral;      /* LOCAL_DONE, where the policy defers as it learned: rung_deferral_confidence */
+    bool early;           /* LOCAL_DONE: it stopped to go up (RUNG_EXIT_OFFLOAD) */
+    double deferral;      /* LOCAL_DONE and EXIT, where the policy defers as it learned: rung_deferral_confidence */
     rung_degraded reason; /* UPSTREAM_FAILED, UPSTREAM_REPLY */
 } rung_event;
 
@@ -86,7 +90,9 @@ typedef struct rung_request {
     const rung_calibration *calibration;
     uint32_t level;       /* this level, 1-based */
     uint32_t entry_level; /* where the user asked: it pools */
-    uint64_t key;         /* rung_request_key */
+    uint32_t
+        first_level; /* levels below it pass the request on: 0 at first; the caller sets what came with the request */
+    uint64_t key;    /* rung_request_key */
     rung_local_state local;
     rung_upstream_state upstream;
     bool finished; /* answered, failed or cancelled */
@@ -94,6 +100,8 @@ typedef struct rung_request {
     double
         offload_probability; /* p of Eq 7 at this level, once known; 0 at the top, 1 at a level that only passes on */
     rung_degraded degraded;
+    rung_level_result
+        watched; /* own result at the exit that was watched (RUNG_EVENT_EXIT): visited once there is one */
     rung_level_result results[RUNG_MAX_LEVELS]; /* by level - 1: lower levels' (prior), own, upper levels' (reply) */
     /* The answer, valid after RUNG_ACTION_ANSWER; all but answer_level only at the entry level. */
     double *pooled;        /* [num_classes] */
@@ -102,7 +110,10 @@ typedef struct rung_request {
     uint32_t answer_level; /* highest level visited */
 } rung_request;
 
-/* workspace: (RUNG_MAX_LEVELS + 1) * num_classes doubles that live as long as the request. 1 <= entry_level <= level <=
+/* Doubles of workspace for each class. */
+#define RUNG_REQUEST_WORKSPACE (RUNG_MAX_LEVELS + 2)
+
+/* workspace: RUNG_REQUEST_WORKSPACE * num_classes doubles that live as long as the request. 1 <= entry_level <= level <=
  * calibration->num_levels; the policy passed rung_policy_check. Afterwards, and before RUNG_EVENT_START, the caller fills in the results of
  * the lower levels that came with the request (prior): visited, confidence and the numbers behind probabilities. */
 void rung_request_init(rung_request *request, const rung_policy *policy, const rung_calibration *calibration,
@@ -115,6 +126,15 @@ unsigned rung_request_step(rung_request *request, const rung_event *event);
 
 /* True while a reply from above would be taken. */
 bool rung_request_waits(const rung_request *request);
+
+/* The layer whose exit RUNG_EVENT_EXIT is to be fed for, when the level does not stop there; 0: none is watched. */
+uint32_t rung_request_watches(const rung_request *request);
+
+/* At RUNG_ACTION_SEND: what goes up with the request as the result of `level`, this one or one below: the watched one, where the policy speculates. */
+const rung_level_result *rung_request_prior(const rung_request *request, uint32_t level);
+
+/* At RUNG_ACTION_SEND: the lowest level that is to compute, when it is not simply the next one; else 0. It goes up with the request. */
+uint32_t rung_request_skips_to(const rung_request *request);
 
 /* At RUNG_ACTION_SEND: true when the text that goes up is pruned, false when all of it goes. */
 bool rung_request_prunes(const rung_request *request);

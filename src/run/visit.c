@@ -48,7 +48,7 @@ static const rung_cascade_level *own_level(const rung_visit *visit)
 
 static size_t machine_doubles(const rung_cascade *cascade)
 {
-    return (size_t)(RUNG_MAX_LEVELS + 1) * cascade->num_classes;
+    return (size_t)RUNG_REQUEST_WORKSPACE * cascade->num_classes;
 }
 
 rung_status rung_visit_init(rung_visit *visit, const rung_cascade *cascade, uint32_t level, rung_error *error)
@@ -365,7 +365,7 @@ rung_status rung_visit_read(rung_visit *visit, rung_stage *stage, rung_error *er
 
 uint32_t rung_visit_importance_layers(const rung_cascade *cascade, const rung_policy *policy, uint32_t level)
 {
-    if (level == cascade->num_levels || !policy->prune.enabled) {
+    if (level >= rung_policy_top_level(policy, cascade->num_levels) || !policy->prune.enabled) {
         return 0;
     }
     const rung_model *model = cascade->level[level - 1].model;
