@@ -171,10 +171,61 @@ static void the_state_is_that_of_the_exit(void **state)
     rung_model_close(b.model);
 }
 
+/* Attention of a token's queries sums to 1: after l layers the sums of a text add up to l times its tokens. What an exit takes is the same
+ * sum, divided. Jobs beside each other leave at different layers and each finds its own. */
+static void importance_after_every_layer(void **state)
+{
+    (void)state;
+    static const rung_exit_policy second = {.rule = RUNG_EXIT_PAPER, .tau = 2, .patience = 1, .first_layer = 2};
+    bench b;
+    open_bench(&b);
+    size_t layers = b.model->config.num_layers;
+    run(&b, NULL);
+    rung_job *jobs[JOBS];
+    float all[JOBS][3 * TOKENS] = {{0}};
+    float at_exit[JOBS][TOKENS];
+    double seconds[JOBS][3] = {{0}};
+    assert_int_equal(layers, 3);
+    for (size_t j = 0; j < JOBS; j++) {
+        b.jobs[j].all_importance = all[j];
+        b.jobs[j].all_compute_s = seconds[j];
+        b.jobs[j].importance = at_exit[j];
+        rung_exit_init(&b.jobs[j].exit, j == 1 ? &ALL_LAYERS : &second, &b.calibration,
+                       (uint32_t)b.model->config.num_labels, b.workspace[j]);
+        jobs[j] = &b.jobs[j];
+    }
+    rung_batch_run(&b.batch, jobs, JOBS, 2);
+    for (size_t j = 0; j < JOBS; j++) {
+        size_t tokens = b.jobs[j].num_tokens;
+        size_t ran = j == 1 ? layers : 2;
+        assert_int_equal(b.jobs[j].exit_layer, ran);
+        for (size_t l = 0; l < 2; l++) {
+            double sum = 0;
+            for (size_t i = 0; i < tokens; i++) {
+                sum += (double)all[j][l * tokens + i];
+            }
+            double difference = sum - (double)((l + 1) * tokens);
+            assert_true(difference < 1e-3 && difference > -1e-3);
+        }
+        for (size_t i = 0; i < tokens; i++) {
+            assert_true(at_exit[j][i] == all[j][tokens + i] / 2);
+            assert_true(all[j][2 * tokens + i] == 0); /* the third layer adds nothing */
+        }
+        assert_true(seconds[j][0] > 0);
+        for (size_t l = 1; l < ran; l++) {
+            assert_true(seconds[j][l] >= seconds[j][l - 1]);
+        }
+        assert_true(seconds[j][ran - 1] == b.jobs[j].compute_s);
+        assert_true(ran == layers || seconds[j][ran] == 0);
+    }
+    rung_batch_deinit(&b.batch);
+    rung_model_close(b.model);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cancelled_jobs_leave),
-                                       cmocka_unit_test(states_are_what_heads_read),
-                                       cmocka_unit_test(the_state_is_that_of_the_exit)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cancelled_jobs_leave), cmocka_unit_test(states_are_what_heads_read),
+        cmocka_unit_test(the_state_is_that_of_the_exit), cmocka_unit_test(importance_after_every_layer)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,10 +15,15 @@ typedef struct running {
     size_t count;
 } running;
 
-static void charge(const rung_batch *batch, running *rows, double seconds)
+/* The time of `layer` (0-based) and of the exits after it, and what came before the first. */
+static void charge(const rung_batch *batch, running *rows, uint32_t layer, double seconds)
 {
     for (size_t i = 0; i < rows->count; i++) {
-        rows->jobs[i]->compute_s += seconds * (double)rows->jobs[i]->num_tokens / (double)batch->num_tokens;
+        rung_job *job = rows->jobs[i];
+        job->compute_s += seconds * (double)job->num_tokens / (double)batch->num_tokens;
+        if (job->all_compute_s != NULL) {
+            job->all_compute_s[layer] = job->compute_s;
+        }
     }
 }
 
@@ -134,6 +139,15 @@ static void keep_state(const rung_batch *batch, const rung_job *job, size_t row,
     }
 }
 
+static void keep_importance(const rung_batch *batch, const rung_job *job, size_t row, uint32_t layer,
+                            uint32_t importance_layers)
+{
+    if (job->all_importance != NULL && layer < importance_layers) {
+        memcpy(job->all_importance + layer * job->num_tokens, batch->importance + batch->starts[row],
+               job->num_tokens * sizeof *job->all_importance);
+    }
+}
+
 /* Asks the exit after `layer` (0-based) for every row. True when a row stopped. */
 static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, uint32_t importance_layers)
 {
@@ -149,6 +163,7 @@ static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, uint32_t
             continue;
         }
         keep_state(batch, job, row, layer);
+        keep_importance(batch, job, row, layer, importance_layers);
         if (!wanted || !rung_model_has_exit(batch->model, layer)) {
             continue;
         }
@@ -185,7 +200,7 @@ static void run_layers(rung_batch *batch, running *rows, uint32_t importance_lay
         rung_encoder_layer(batch, layer, layer < importance_layers);
         bool any_left = ask_exits(batch, rows, layer, importance_layers);
         double now_s = batch_clock_s(batch);
-        charge(batch, rows, now_s - before_s);
+        charge(batch, rows, layer, now_s - before_s);
         before_s = now_s;
         if (any_left) {
             close_gaps(batch, rows);

@@ -24,10 +24,15 @@ typedef struct rung_job {
     float *all_logits;   /* [num_layers, num_labels] of every exit that ran, or NULL when not wanted */
     float
         *all_states; /* [num_layers, hidden_size] the [CLS] state after every layer that ran, or NULL when not wanted */
+    /* [num_layers, num_tokens] Eq 9 added up over the layers until each one, not divided, or NULL when not wanted; rows of the layers that ran and
+     * add to the importance are filled. */
+    float *all_importance;
+    double
+        *all_compute_s; /* [num_layers] compute_s until the exit after each layer that ran, or NULL when not wanted */
     /* Processor time, or what passes while threads share a layer; each layer's is divided among its rows by tokens. */
     double compute_s;
     /* Jobs that run in its place (windows of a long text), each with logits, state and importance of its own; NULL: it runs itself. Then logits and state
-     * are the means of theirs, exit_layer is the least of theirs, importance stays with them, and all_logits and all_states are NULL. */
+     * are the means of theirs, exit_layer is the least of theirs, importance stays with them, and the arrays of all layers are NULL. */
     struct rung_job *parts;
     size_t num_parts;
 } rung_job;
