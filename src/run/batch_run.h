@@ -5,6 +5,7 @@
 
 #include "cascade/exit.h"
 #include "model/encoder.h"
+#include "run/variant.h"
 
 #include <stdatomic.h>
 
@@ -38,7 +39,11 @@ typedef struct rung_job {
 } rung_job;
 
 /* Runs all jobs, as many at a time as fit into `batch` (in their order). importance_layers: how many of the first layers add to the
- * importance; 0 when no job wants it. A job's results do not depend on the others. */
-void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers);
+ * importance; 0 when no job wants it. A job's results do not depend on the others.
+ * variant: of all these jobs; NULL: none. With one, no exit before the last is asked, whatever the jobs' policies are: the last layer always runs, and
+ * exit_layer is its number. There is no importance then: importance_layers is 0, and importance and all_importance are left as they are. Of
+ * all_logits only the last row is filled, of the other arrays of all layers the rows of those that run. */
+void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers,
+                    const rung_variant *variant);
 
 #endif
