@@ -1,4 +1,4 @@
-/* test_batch_run.c: jobs that are cancelled leave the batch, and the others do not notice. */
+/* test_batch_run.c: jobs that are cancelled leave the batch, and the others do not notice; what every layer hands out; the variants. */
 #include "model/random_model.h"
 #include "run/batch_run.h"
 
@@ -63,7 +63,7 @@ static void run(bench *b, const atomic_bool *cancelled)
                        b->workspace[j]);
         jobs[j] = &b->jobs[j];
     }
-    rung_batch_run(&b->batch, jobs, JOBS, 0);
+    rung_batch_run(&b->batch, jobs, JOBS, 0, NULL);
 }
 
 static void cancelled_jobs_leave(void **state)
@@ -115,7 +115,7 @@ static void states_are_what_heads_read(void **state)
         rung_exit_init(&b.jobs[j].exit, &ALL_LAYERS, &b.calibration, (uint32_t)classes, b.workspace[j]);
         jobs[j] = &b.jobs[j];
     }
-    rung_batch_run(&b.batch, jobs, JOBS, 0);
+    rung_batch_run(&b.batch, jobs, JOBS, 0, NULL);
     for (size_t l = 0; l + 1 < layers; l++) { /* the last head may read through a pooler */
         for (size_t j = 0; j < JOBS; j += 2) {
             const float *at = states + (j * layers + l) * hidden;
@@ -159,7 +159,7 @@ static void the_state_is_that_of_the_exit(void **state)
                        (uint32_t)b.model->config.num_labels, b.workspace[j]);
         jobs[j] = &b.jobs[j];
     }
-    rung_batch_run(&b.batch, jobs, JOBS, 0);
+    rung_batch_run(&b.batch, jobs, JOBS, 0, NULL);
     for (size_t j = 0; j < JOBS; j++) {
         size_t layer = j == 1 ? layers : 2;
         assert_int_equal(b.jobs[j].exit_layer, layer);
@@ -171,10 +171,331 @@ static void the_state_is_that_of_the_exit(void **state)
     rung_model_close(b.model);
 }
 
+/* Attention of a token's queries sums to 1: after l layers the sums of a text add up to l times its tokens. What an exit takes is the same
+ * sum, divided. Jobs beside each other leave at different layers and each finds its own. */
+static void importance_after_every_layer(void **state)
+{
+    (void)state;
+    static const rung_exit_policy second = {.rule = RUNG_EXIT_PAPER, .tau = 2, .patience = 1, .first_layer = 2};
+    bench b;
+    open_bench(&b);
+    size_t layers = b.model->config.num_layers;
+    run(&b, NULL);
+    rung_job *jobs[JOBS];
+    float all[JOBS][3 * TOKENS] = {{0}};
+    float at_exit[JOBS][TOKENS];
+    double seconds[JOBS][3] = {{0}};
+    assert_int_equal(layers, 3);
+    for (size_t j = 0; j < JOBS; j++) {
+        b.jobs[j].all_importance = all[j];
+        b.jobs[j].all_compute_s = seconds[j];
+        b.jobs[j].importance = at_exit[j];
+        rung_exit_init(&b.jobs[j].exit, j == 1 ? &ALL_LAYERS : &second, &b.calibration,
+                       (uint32_t)b.model->config.num_labels, b.workspace[j]);
+        jobs[j] = &b.jobs[j];
+    }
+    rung_batch_run(&b.batch, jobs, JOBS, 2, NULL);
+    for (size_t j = 0; j < JOBS; j++) {
+        size_t tokens = b.jobs[j].num_tokens;
+        size_t ran = j == 1 ? layers : 2;
+        assert_int_equal(b.jobs[j].exit_layer, ran);
+        for (size_t l = 0; l < 2; l++) {
+            double sum = 0;
+            for (size_t i = 0; i < tokens; i++) {
+                sum += (double)all[j][l * tokens + i];
+            }
+            double difference = sum - (double)((l + 1) * tokens);
+            assert_true(difference < 1e-3 && difference > -1e-3);
+        }
+        for (size_t i = 0; i < tokens; i++) {
+            assert_true(at_exit[j][i] == all[j][tokens + i] / 2);
+            assert_true(all[j][2 * tokens + i] == 0); /* the third layer adds nothing */
+        }
+        assert_true(seconds[j][0] > 0);
+        for (size_t l = 1; l < ran; l++) {
+            assert_true(seconds[j][l] >= seconds[j][l - 1]);
+        }
+        assert_true(seconds[j][ran - 1] == b.jobs[j].compute_s);
+        assert_true(ran == layers || seconds[j][ran] == 0);
+    }
+    rung_batch_deinit(&b.batch);
+    rung_model_close(b.model);
+}
+
+/* ---- Variants ---- */
+
+#define TEXTS 5
+#define LONGEST 90
+#define HIDDEN 104
+#define LABELS 3
+#define LAYERS 5
+
+static const size_t LENGTHS[TEXTS] = {1, 7, 64, 33, LONGEST};
+static const rung_exit_policy SECOND = {.rule = RUNG_EXIT_PAPER, .tau = 2, .patience = 1, .first_layer = 2};
+
+/* What every text gets from one model. */
+typedef struct outcome {
+    float logits[TEXTS][LABELS];
+    float state[TEXTS][HIDDEN];
+    uint32_t exit_layer[TEXTS];
+} outcome;
+
+typedef struct trial {
+    rung_model *model;
+    rung_level_calibration calibration;
+    double temperature[LAYERS];
+    int32_t ids[TEXTS][LONGEST];
+    uint8_t types[TEXTS][LONGEST];
+} trial;
+
+static void open_trial(trial *t, size_t num_layers, rung_precision precision)
+{
+    const rung_model_config shape = {.num_layers = num_layers,
+                                     .hidden_size = HIDDEN,
+                                     .intermediate_size = 212,
+                                     .num_heads = 4,
+                                     .max_tokens = LONGEST,
+                                     .num_labels = LABELS};
+    rung_error error;
+    *t = (trial){0};
+    assert_int_equal(rung_model_random(&shape, precision, 7, &t->model, &error), RUNG_OK);
+    for (size_t l = 0; l < num_layers; l++) {
+        t->temperature[l] = 1;
+    }
+    t->calibration = (rung_level_calibration){.num_exits = (uint32_t)num_layers, .temperature = t->temperature};
+    for (size_t s = 0; s < TEXTS; s++) {
+        for (size_t i = 0; i < LENGTHS[s]; i++) {
+            t->ids[s][i] = (int32_t)((17 * s + 31 * i + i * i) % t->model->config.vocab_size);
+            t->types[s][i] = i > LENGTHS[s] / 2;
+        }
+    }
+}
+
+/* All texts in one call, over a batch of max_tokens and max_sequences. */
+static void try_batch(trial *t, const rung_kernels *kernels, rung_thread_pool *pool, size_t max_tokens,
+                      size_t max_sequences, const rung_variant *variant, outcome *out)
+{
+    rung_batch batch;
+    rung_error error;
+    rung_job job[TEXTS];
+    rung_job *jobs[TEXTS];
+    double workspace[TEXTS][2 * LABELS];
+    *out = (outcome){0};
+    assert_int_equal(rung_batch_init(&batch, t->model, kernels, max_tokens, max_sequences, &error), RUNG_OK);
+    assert_int_equal(rung_batch_share(&batch, pool, &error), RUNG_OK);
+    for (size_t s = 0; s < TEXTS; s++) {
+        job[s] = (rung_job){.ids = t->ids[s],
+                            .type_ids = t->types[s],
+                            .num_tokens = LENGTHS[s],
+                            .logits = out->logits[s],
+                            .state = out->state[s]};
+        bool may_leave = variant != NULL && variant->kind != RUNG_VARIANT_NONE;
+        rung_exit_init(&job[s].exit, may_leave ? &SECOND : &ALL_LAYERS, &t->calibration, LABELS, workspace[s]);
+        jobs[s] = &job[s];
+    }
+    rung_batch_run(&batch, jobs, TEXTS, 0, variant);
+    for (size_t s = 0; s < TEXTS; s++) {
+        out->exit_layer[s] = job[s].exit_layer;
+        assert_int_equal(job[s].exit_layer, t->model->config.num_layers);
+    }
+    rung_batch_deinit(&batch);
+}
+
+static void try_simply(trial *t, const rung_variant *variant, outcome *out)
+{
+    rung_error error;
+    const rung_kernels *kernels;
+    assert_int_equal(rung_kernels_select(NULL, &kernels, &error), RUNG_OK);
+    try_batch(t, kernels, NULL, 512, TEXTS, variant, out);
+}
+
+/* Variants that leave nothing out change no bit. */
+static void a_variant_of_all_is_none(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t num_layers;
+        rung_variant variant;
+    } cases[] = {{LAYERS, {RUNG_VARIANT_NONE, 0}},         {LAYERS, {RUNG_VARIANT_POWER_BERT, 1}},
+                 {2, {RUNG_VARIANT_LAYER_SKIP, 2}},        {1, {RUNG_VARIANT_LAYER_SKIP, 4}},
+                 {1, {RUNG_VARIANT_POWER_BERT, 0.1}},      {1, {RUNG_VARIANT_NONE, 0}},
+                 {2, {RUNG_VARIANT_POWER_BERT, 0.999999}}, {2, {RUNG_VARIANT_NONE, 0}}};
+    static outcome plain, found;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int int8 = 0; int8 < 2; int8++) {
+            trial t;
+            open_trial(&t, cases[i].num_layers, int8 ? RUNG_PRECISION_INT8 : RUNG_PRECISION_FP32);
+            try_simply(&t, NULL, &plain);
+            try_simply(&t, &cases[i].variant, &found);
+            assert_memory_equal(&plain, &found, sizeof plain);
+            rung_model_close(t.model);
+        }
+    }
+}
+
+/* The same by hand: the encoder's layers that are kept, one text alone. */
+static void layer_skip_runs_the_kept_layers(void **state)
+{
+    (void)state;
+    static const size_t kept[] = {0, 4}; /* R = int(5 / 2) = 2 */
+    static outcome found;
+    trial t;
+    rung_error error;
+    rung_batch batch;
+    const rung_kernels *kernels;
+    open_trial(&t, LAYERS, RUNG_PRECISION_INT8);
+    try_simply(&t, &(rung_variant){RUNG_VARIANT_LAYER_SKIP, 2}, &found);
+    assert_int_equal(rung_kernels_select(NULL, &kernels, &error), RUNG_OK);
+    assert_int_equal(rung_batch_init(&batch, t.model, kernels, LONGEST, 1, &error), RUNG_OK);
+    for (size_t s = 0; s < TEXTS; s++) {
+        float logits[LABELS];
+        rung_batch_clear(&batch);
+        rung_batch_add(&batch, t.ids[s], t.types[s], LENGTHS[s]);
+        for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+            rung_encoder_layer(&batch, kept[i], false);
+        }
+        rung_exit_logits(&batch, LAYERS - 1, 0, logits);
+        assert_memory_equal(logits, found.logits[s], sizeof logits);
+    }
+    rung_batch_deinit(&batch);
+    rung_model_close(t.model);
+}
+
+/* The same by hand: a token stays when fewer than `count` others, [CLS] first, are before it; sums of one layer only. */
+static void power_bert_drops_by_the_layers_own_sums(void **state)
+{
+    (void)state;
+    static const size_t counts[LAYERS - 1] = {30, 27, 24, 20}; /* of 33: 29.7, 26.4, 23.1, 19.8 */
+    enum { TEXT = 3 };
+    static outcome found;
+    trial t;
+    rung_error error;
+    rung_batch batch;
+    const rung_kernels *kernels;
+    open_trial(&t, LAYERS, RUNG_PRECISION_INT8);
+    try_simply(&t, &(rung_variant){RUNG_VARIANT_POWER_BERT, 0.5}, &found);
+    assert_int_equal(rung_kernels_select(NULL, &kernels, &error), RUNG_OK);
+    assert_int_equal(rung_batch_init(&batch, t.model, kernels, LONGEST, 1, &error), RUNG_OK);
+    rung_batch_add(&batch, t.ids[TEXT], t.types[TEXT], LENGTHS[TEXT]);
+    for (size_t layer = 0; layer + 1 < LAYERS; layer++) {
+        memset(batch.importance, 0, batch.num_tokens * sizeof *batch.importance);
+        rung_encoder_layer(&batch, layer, true);
+        const float *sums = batch.importance;
+        bool keep[LONGEST];
+        for (size_t i = 0; i < batch.num_tokens; i++) {
+            size_t before = i > 0;
+            for (size_t j = 1; j < batch.num_tokens; j++) {
+                before += i > 0 && (sums[j] > sums[i] || (sums[j] == sums[i] && j < i));
+            }
+            keep[i] = before < counts[layer];
+        }
+        rung_batch_keep_tokens(&batch, keep);
+        assert_int_equal(batch.num_tokens, counts[layer]);
+    }
+    float logits[LABELS];
+    rung_encoder_layer(&batch, LAYERS - 1, false);
+    rung_exit_logits(&batch, LAYERS - 1, 0, logits);
+    assert_memory_equal(logits, found.logits[TEXT], sizeof logits);
+    rung_batch_deinit(&batch);
+    rung_model_close(t.model);
+}
+
+/* Every table, alone, in pairs and together, on one thread and on three. */
+static void check_bits_of(trial *t, const rung_variant *variant)
+{
+    static const struct {
+        size_t max_tokens, max_sequences;
+    } batches[] = {{LONGEST, 1}, {100, 2}, {512, TEXTS}};
+    static outcome plain, first, found;
+    rung_error error;
+    const rung_kernels *kernels;
+    try_simply(t, NULL, &plain);
+    try_simply(t, variant, &first);
+    assert_memory_not_equal(plain.logits[TEXTS - 1], first.logits[TEXTS - 1], sizeof plain.logits[0]);
+    for (size_t k = 0; (kernels = rung_kernels_at(k)) != NULL; k++) {
+        for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
+            try_batch(t, kernels, NULL, batches[b].max_tokens, batches[b].max_sequences, variant, &found);
+            assert_memory_equal(&first, &found, sizeof first);
+        }
+    }
+    if (getenv("RUNG_EMULATED") == NULL) {
+        rung_thread_pool *pool;
+        assert_int_equal(rung_kernels_select(NULL, &kernels, &error), RUNG_OK);
+        assert_int_equal(rung_thread_pool_create(3, &pool, &error), RUNG_OK);
+        for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
+            try_batch(t, kernels, pool, batches[b].max_tokens, batches[b].max_sequences, variant, &found);
+            assert_memory_equal(&first, &found, sizeof first);
+        }
+        rung_thread_pool_free(pool);
+    }
+}
+
+static void variants_give_the_same_bits_everywhere(void **state)
+{
+    (void)state;
+    static const rung_variant variants[] = {{RUNG_VARIANT_LAYER_SKIP, 2},
+                                            {RUNG_VARIANT_LAYER_SKIP, 1.2},
+                                            {RUNG_VARIANT_POWER_BERT, 0.5},
+                                            {RUNG_VARIANT_POWER_BERT, 0.02}};
+    for (int int8 = 0; int8 < 2; int8++) {
+        trial t;
+        open_trial(&t, LAYERS, int8 ? RUNG_PRECISION_INT8 : RUNG_PRECISION_FP32);
+        for (size_t v = 0; v < sizeof variants / sizeof variants[0]; v++) {
+            check_bits_of(&t, &variants[v]);
+        }
+        rung_model_close(t.model);
+    }
+}
+
+/* Rows of layers that do not run, and logits of exits that are not asked, are left alone; a cancelled job leaves. */
+static void variants_fill_what_ran(void **state)
+{
+    (void)state;
+    static const rung_variant variants[] = {{RUNG_VARIANT_LAYER_SKIP, 2}, {RUNG_VARIANT_POWER_BERT, 0.5}};
+    for (size_t v = 0; v < 2; v++) {
+        bench b;
+        open_bench(&b);
+        run(&b, NULL);
+        enum { WIDTH = 32, LAST = 2 };
+        float logits[JOBS][3 * 3] = {{0}}, states[JOBS][3 * WIDTH] = {{0}}, importance[JOBS][3 * TOKENS] = {{0}};
+        double seconds[JOBS][3] = {{0}};
+        const atomic_bool cancelled[JOBS] = {false, true, false};
+        rung_job *jobs[JOBS];
+        for (size_t j = 0; j < JOBS; j++) {
+            b.jobs[j].all_logits = logits[j];
+            b.jobs[j].all_states = states[j];
+            b.jobs[j].all_importance = importance[j];
+            b.jobs[j].all_compute_s = seconds[j];
+            b.jobs[j].cancelled = &cancelled[j];
+            rung_exit_init(&b.jobs[j].exit, &SECOND, &b.calibration, 3, b.workspace[j]);
+            jobs[j] = &b.jobs[j];
+        }
+        rung_batch_run(&b.batch, jobs, JOBS, 0, &variants[v]);
+        for (size_t j = 0; j < JOBS; j++) {
+            bool ran = j != 1;
+            bool skips = variants[v].kind == RUNG_VARIANT_LAYER_SKIP; /* the second of three */
+            assert_int_equal(b.jobs[j].exit_layer, ran ? 3 : 0);
+            assert_true(logits[j][0] == 0 && logits[j][3] == 0 && (logits[j][LAST * 3] != 0) == ran);
+            assert_true((states[j][0] != 0) == ran && (states[j][WIDTH] != 0) == (ran && !skips));
+            assert_true((states[j][LAST * WIDTH] != 0) == ran && importance[j][0] == 0);
+            assert_true((seconds[j][0] > 0) == ran && (seconds[j][1] > 0) == (ran && !skips));
+            assert_true(seconds[j][LAST] == (ran ? b.jobs[j].compute_s : 0));
+        }
+        rung_batch_deinit(&b.batch);
+        rung_model_close(b.model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(cancelled_jobs_leave),
                                        cmocka_unit_test(states_are_what_heads_read),
-                                       cmocka_unit_test(the_state_is_that_of_the_exit)};
+                                       cmocka_unit_test(the_state_is_that_of_the_exit),
+                                       cmocka_unit_test(importance_after_every_layer),
+                                       cmocka_unit_test(a_variant_of_all_is_none),
+                                       cmocka_unit_test(layer_skip_runs_the_kept_layers),
+                                       cmocka_unit_test(power_bert_drops_by_the_layers_own_sums),
+                                       cmocka_unit_test(variants_give_the_same_bits_everywhere),
+                                       cmocka_unit_test(variants_fill_what_ran)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -582,6 +582,60 @@ static void batch_refuses_what_does_not_fit(void **state)
     rung_model_close(model);
 }
 
+/* The rows of every kept token move down whole, with their importance; sequences begin where theirs do. */
+static void kept_tokens_keep_their_rows(void **state)
+{
+    (void)state;
+    enum { SEQUENCES = 3, TOKENS = 5 + 1 + 4, HIDDEN = 32 };
+    static const size_t lengths[SEQUENCES] = {5, 1, 4};
+    static const bool all[TOKENS] = {true, true, true, true, true, true, true, true, true, true};
+    static const bool some[TOKENS] = {true, false, true, true, false, true, true, false, false, true};
+    static const size_t starts[SEQUENCES + 1] = {0, 3, 4, 6};
+    const rung_model_config shape = {.num_layers = 2,
+                                     .hidden_size = HIDDEN,
+                                     .intermediate_size = 64,
+                                     .num_heads = 2,
+                                     .max_tokens = 16,
+                                     .num_labels = 2};
+    rung_error error;
+    rung_model *model;
+    rung_batch batch;
+    const rung_kernels *kernels;
+    assert_int_equal(rung_kernels_select(NULL, &kernels, &error), RUNG_OK);
+    assert_int_equal(rung_model_random(&shape, RUNG_PRECISION_INT8, 1, &model, &error), RUNG_OK);
+    open_batch(&batch, model, kernels, TOKENS);
+    int32_t ids[TOKENS];
+    uint8_t types[TOKENS] = {0};
+    for (size_t s = 0, first = 0; s < SEQUENCES; first += lengths[s], s++) {
+        for (size_t i = first; i < first + lengths[s]; i++) {
+            ids[i] = (int32_t)(3 + 5 * i);
+        }
+        rung_batch_add(&batch, ids + first, types + first, lengths[s]);
+    }
+    rung_encoder_layer(&batch, 0, true);
+    float hidden[TOKENS * HIDDEN], importance[TOKENS], scales[TOKENS];
+    memcpy(hidden, batch.hidden, sizeof hidden);
+    memcpy(importance, batch.importance, sizeof importance);
+    memcpy(scales, batch.quantized.scales, sizeof scales);
+    rung_batch_keep_tokens(&batch, all);
+    assert_int_equal(batch.num_tokens, TOKENS);
+    assert_memory_equal(batch.hidden, hidden, sizeof hidden);
+    memcpy(batch.token_keep, some, sizeof some);
+    rung_batch_keep_tokens(&batch, batch.token_keep);
+    assert_int_equal(batch.num_sequences, SEQUENCES);
+    assert_int_equal(batch.num_tokens, starts[SEQUENCES]);
+    assert_memory_equal(batch.starts, starts, sizeof starts);
+    for (size_t i = 0, row = 0; i < TOKENS; i++) {
+        if (some[i]) {
+            assert_memory_equal(batch.hidden + row * HIDDEN, hidden + i * HIDDEN, HIDDEN * sizeof(float));
+            assert_true(batch.importance[row] == importance[i] && batch.quantized.scales[row] == scales[i]);
+            row++;
+        }
+    }
+    rung_batch_deinit(&batch);
+    rung_model_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,6 +649,7 @@ int main(void)
         cmocka_unit_test(int8_is_the_same_bits_on_any_number_of_threads),
         cmocka_unit_test(fp32_is_the_same_bits_on_any_number_of_threads),
         cmocka_unit_test(a_probe_hears_of_every_part),
+        cmocka_unit_test(kept_tokens_keep_their_rows),
         cmocka_unit_test(batch_refuses_what_does_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

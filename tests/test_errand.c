@@ -51,7 +51,7 @@ static void compute(rung_errand *errand)
                      RUNG_OK);
     assert_true(rung_errand_read(errand, rung_clock_s()));
     rung_job *job = &errand->visit.job;
-    rung_batch_run(&batch, &job, 1, rung_visit_importance_layers(generation->cascade, errand->visit.policy, 1));
+    rung_batch_run(&batch, &job, 1, rung_visit_importance_layers(generation->cascade, errand->visit.policy, 1), NULL);
     rung_errand_computed(errand, rung_clock_s());
     rung_batch_deinit(&batch);
 }

@@ -118,7 +118,7 @@ static void the_result_is_the_mean(void **state)
     rung_job other = {.ids = s.ids, .type_ids = s.types, .num_tokens = 7, .logits = logits[1], .state = other_state};
     rung_exit_init(&other.exit, &all_layers, &s.calibration, LABELS, workspace);
     rung_job whole = {.logits = logits[0], .state = state_mean, .parts = s.windows.jobs, .num_parts = count};
-    rung_batch_run(&s.batch, (rung_job *[]){&whole, &other}, 2, 1);
+    rung_batch_run(&s.batch, (rung_job *[]){&whole, &other}, 2, 1, NULL);
     assert_int_equal(whole.exit_layer, 2);
     assert_int_equal(other.exit_layer, 2);
     float sum[LABELS] = {0}, state_sum[HIDDEN] = {0};
@@ -133,7 +133,7 @@ static void the_result_is_the_mean(void **state)
                           .state = own_state,
                           .importance = own_importance};
         rung_exit_init(&alone.exit, &all_layers, &s.calibration, LABELS, workspace);
-        rung_batch_run(&s.batch, (rung_job *[]){&alone}, 1, 1);
+        rung_batch_run(&s.batch, (rung_job *[]){&alone}, 1, 1, NULL);
         for (size_t c = 0; c < LABELS; c++) {
             sum[c] += own[c];
         }
@@ -169,7 +169,7 @@ static void a_cancelled_text_leaves_with_all_its_windows(void **state)
     float logits[LABELS];
     const atomic_bool cancelled = true;
     rung_job whole = {.logits = logits, .parts = s.windows.jobs, .num_parts = s.windows.count, .cancelled = &cancelled};
-    rung_batch_run(&s.batch, (rung_job *[]){&whole}, 1, 0);
+    rung_batch_run(&s.batch, (rung_job *[]){&whole}, 1, 0, NULL);
     assert_int_equal(whole.exit_layer, 0);
     close_scene(&s);
 }

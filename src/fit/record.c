@@ -105,7 +105,7 @@ static rung_status record_chunk(const recording *shared, recorder *self, size_t 
                        (uint32_t)classes, self->workspace + i * 2 * classes);
         jobs[i] = &self->jobs[i];
     }
-    rung_batch_run(&self->batch, jobs, count, 0);
+    rung_batch_run(&self->batch, jobs, count, 0, NULL);
     for (size_t i = 0; i < count; i++) {
         store(shared, first + i, self->exit_logits + i * stride);
     }

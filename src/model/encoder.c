@@ -86,6 +86,7 @@ static void lay_out(rung_batch *batch, layout *plan)
     batch->starts = take(plan, batch->max_sequences + 1, sizeof *batch->starts);
     batch->hidden = take(plan, tokens, config->hidden_size * sizeof(float));
     batch->importance = take(plan, tokens, sizeof(float));
+    batch->token_keep = take(plan, tokens, sizeof *batch->token_keep);
     batch->qkv = take(plan, tokens, 3 * config->hidden_size * sizeof(float));
     batch->context = take(plan, tokens, config->hidden_size * sizeof(float));
     batch->pooled = take(plan, config->hidden_size, sizeof(float));
@@ -486,7 +487,7 @@ void rung_encoder_layer(rung_batch *batch, size_t layer, bool with_importance)
     }
 }
 
-/* Moves the rows of one kept sequence down to row `to`. */
+/* Moves `count` kept rows down to row `to`. */
 static void move_rows(rung_batch *batch, size_t from, size_t to, size_t count)
 {
     size_t hidden = batch->model->config.hidden_size;
@@ -518,4 +519,27 @@ void rung_batch_keep(rung_batch *batch, const bool *keep)
     }
     batch->num_sequences = kept;
     batch->num_tokens = tokens;
+}
+
+void rung_batch_keep_tokens(rung_batch *batch, const bool *keep)
+{
+    size_t kept = 0;
+    size_t token = 0;
+    for (size_t s = 0; s < batch->num_sequences; s++) {
+        size_t end = batch->starts[s + 1]; /* not yet overwritten */
+        assert(keep[token]);
+        while (token < end) {
+            size_t run = 0;
+            while (token + run < end && keep[token + run]) {
+                run++;
+            }
+            if (run > 0 && token != kept) {
+                move_rows(batch, token, kept, run);
+            }
+            kept += run;
+            token += run > 0 ? run : 1;
+        }
+        batch->starts[s + 1] = kept;
+    }
+    batch->num_tokens = kept;
 }

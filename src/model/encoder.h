@@ -39,6 +39,7 @@ typedef struct rung_batch {
     float *hidden;     /* [num_tokens, hidden] state after the last layer that ran */
     float *importance; /* [num_tokens] column sums of attention added up over the layers that were asked for (Eq 9) */
     /* Scratch. */
+    bool *token_keep;      /* [num_tokens] room for the marks of rung_batch_keep_tokens */
     rung_q8 quantized;     /* [num_tokens, hidden] of the state, int8 only */
     float *qkv;            /* [num_tokens, 3 hidden] */
     float *context;        /* [num_tokens, hidden] */
@@ -90,5 +91,9 @@ void rung_exit_logits(rung_batch *batch, size_t layer, size_t sequence, float *l
 
 /* Keeps the sequences with keep[s], closing the gaps in one pass; order stays. */
 void rung_batch_keep(rung_batch *batch, const bool *keep /* [num_sequences] */);
+
+/* Keeps the tokens with keep[i] within every sequence, closing the gaps in one pass; order stays, and so do the importance and the state of what is
+ * kept. keep may be batch->token_keep; it holds for the first token of each sequence, which the heads read. */
+void rung_batch_keep_tokens(rung_batch *batch, const bool *keep /* [num_tokens] */);
 
 #endif

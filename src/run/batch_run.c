@@ -8,6 +8,28 @@
 
 #define MAX_ROWS 256
 
+/* What a run does with every layer. */
+typedef struct run_plan {
+    uint32_t importance_layers;
+    rung_variant variant;
+    bool runs[RUNG_MAX_LAYERS];
+} run_plan;
+
+static run_plan make_plan(const rung_model_config *config, uint32_t importance_layers, const rung_variant *variant)
+{
+    run_plan plan = {.importance_layers = importance_layers};
+    if (variant != NULL) {
+        plan.variant = *variant;
+    }
+    assert(importance_layers == 0 || plan.variant.kind == RUNG_VARIANT_NONE);
+    if (plan.variant.kind == RUNG_VARIANT_LAYER_SKIP) {
+        rung_layer_skip((uint32_t)config->num_layers, plan.variant.value, plan.runs);
+    } else {
+        memset(plan.runs, true, sizeof plan.runs);
+    }
+    return plan;
+}
+
 /* The jobs that are still in the batch, in row order. */
 typedef struct running {
     rung_job *jobs[MAX_ROWS];
@@ -15,10 +37,16 @@ typedef struct running {
     size_t count;
 } running;
 
-static void charge(const rung_batch *batch, running *rows, double seconds)
+/* The time of `layer` (0-based) and of the exits after it, and what came before the first. */
+static void charge(const rung_batch *batch, running *rows, uint32_t layer, double seconds)
 {
     for (size_t i = 0; i < rows->count; i++) {
-        rows->jobs[i]->compute_s += seconds * (double)rows->jobs[i]->num_tokens / (double)batch->num_tokens;
+        rung_job *job = rows->jobs[i];
+        size_t tokens = batch->starts[i + 1] - batch->starts[i];
+        job->compute_s += seconds * (double)tokens / (double)batch->num_tokens;
+        if (job->all_compute_s != NULL) {
+            job->all_compute_s[layer] = job->compute_s;
+        }
     }
 }
 
@@ -134,14 +162,24 @@ static void keep_state(const rung_batch *batch, const rung_job *job, size_t row,
     }
 }
 
+static void keep_importance(const rung_batch *batch, const rung_job *job, size_t row, uint32_t layer,
+                            uint32_t importance_layers)
+{
+    if (job->all_importance != NULL && layer < importance_layers) {
+        memcpy(job->all_importance + layer * job->num_tokens, batch->importance + batch->starts[row],
+               job->num_tokens * sizeof *job->all_importance);
+    }
+}
+
 /* Asks the exit after `layer` (0-based) for every row. True when a row stopped. */
-static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, uint32_t importance_layers)
+static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, const run_plan *plan)
 {
     bool last = layer + 1 == batch->model->config.num_layers;
     bool any_left = false;
     for (size_t row = 0; row < rows->count; row++) {
         rung_job *job = rows->jobs[row];
-        bool wanted = last || job->all_logits != NULL || job->exit.policy->rule != RUNG_EXIT_OFF;
+        bool asked = job->all_logits != NULL || job->exit.policy->rule != RUNG_EXIT_OFF;
+        bool wanted = last || (asked && plan->variant.kind == RUNG_VARIANT_NONE);
         rows->keep[row] = true;
         if (is_cancelled(job)) {
             rows->keep[row] = false;
@@ -149,6 +187,7 @@ static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, uint32_t
             continue;
         }
         keep_state(batch, job, row, layer);
+        keep_importance(batch, job, row, layer, plan->importance_layers);
         if (!wanted || !rung_model_has_exit(batch->model, layer)) {
             continue;
         }
@@ -158,7 +197,7 @@ static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, uint32_t
             memcpy(job->all_logits + layer * labels, job->logits, labels * sizeof *job->logits);
         }
         if (rung_exit_step(&job->exit, layer + 1, job->logits) == RUNG_EXIT_STOP) {
-            leave(batch, job, row, layer, importance_layers);
+            leave(batch, job, row, layer, plan->importance_layers);
             rows->keep[row] = false;
             any_left = true;
         }
@@ -178,31 +217,59 @@ static void close_gaps(rung_batch *batch, running *rows)
     rows->count = kept;
 }
 
-static void run_layers(rung_batch *batch, running *rows, uint32_t importance_layers, double started_s)
+/* What goes after the last layer would be of no use: its exit has been asked. */
+static bool drops_tokens(const rung_batch *batch, uint32_t layer, const run_plan *plan)
+{
+    return plan->variant.kind == RUNG_VARIANT_POWER_BERT && layer + 1 < batch->model->config.num_layers;
+}
+
+/* After `layer` (0-based): the tokens that this layer's attention found least important leave their rows. */
+static void drop_tokens(rung_batch *batch, const running *rows, uint32_t layer, const run_plan *plan)
+{
+    uint32_t num_layers = (uint32_t)batch->model->config.num_layers;
+    for (size_t row = 0; row < rows->count; row++) {
+        size_t first = batch->starts[row];
+        size_t count = rung_power_keep(rows->jobs[row]->num_tokens, layer + 1, num_layers, plan->variant.value);
+        rung_power_mark(batch->importance + first, batch->starts[row + 1] - first, count, batch->token_keep + first);
+    }
+    rung_batch_keep_tokens(batch, batch->token_keep);
+    memset(batch->importance, 0, batch->num_tokens * sizeof *batch->importance); /* the next layer's sums alone */
+}
+
+static void run_layers(rung_batch *batch, running *rows, const run_plan *plan, double started_s)
 {
     double before_s = started_s;
     for (uint32_t layer = 0; rows->count > 0 && layer < batch->model->config.num_layers; layer++) {
-        rung_encoder_layer(batch, layer, layer < importance_layers);
-        bool any_left = ask_exits(batch, rows, layer, importance_layers);
+        if (!plan->runs[layer]) {
+            continue;
+        }
+        bool drops = drops_tokens(batch, layer, plan);
+        rung_encoder_layer(batch, layer, drops || layer < plan->importance_layers);
+        bool any_left = ask_exits(batch, rows, layer, plan);
         double now_s = batch_clock_s(batch);
-        charge(batch, rows, now_s - before_s);
+        charge(batch, rows, layer, now_s - before_s);
         before_s = now_s;
         if (any_left) {
             close_gaps(batch, rows);
+        }
+        if (drops) {
+            drop_tokens(batch, rows, layer, plan);
         }
     }
     assert(rows->count == 0); /* the last layer stops every row */
 }
 
-void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers)
+void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers,
+                    const rung_variant *variant)
 {
+    const run_plan plan = make_plan(&batch->model->config, importance_layers, variant);
     running rows;
     cursor at = {.jobs = jobs, .num_jobs = num_jobs};
     while (at.next < num_jobs) {
         double started_s = batch_clock_s(batch);
         assert(peek(&at)->num_tokens <= batch->max_tokens); /* it holds at least the longest sequence of its model */
         fill(batch, &at, &rows);
-        run_layers(batch, &rows, importance_layers, started_s);
+        run_layers(batch, &rows, &plan, started_s);
     }
     for (size_t i = 0; i < num_jobs; i++) {
         if (jobs[i]->parts != NULL) {

@@ -5,6 +5,7 @@
 
 #include "cascade/exit.h"
 #include "model/encoder.h"
+#include "run/variant.h"
 
 #include <stdatomic.h>
 
@@ -24,16 +25,25 @@ typedef struct rung_job {
     float *all_logits;   /* [num_layers, num_labels] of every exit that ran, or NULL when not wanted */
     float
         *all_states; /* [num_layers, hidden_size] the [CLS] state after every layer that ran, or NULL when not wanted */
+    /* [num_layers, num_tokens] Eq 9 added up over the layers until each one, not divided, or NULL when not wanted; rows of the layers that ran and
+     * add to the importance are filled. */
+    float *all_importance;
+    double
+        *all_compute_s; /* [num_layers] compute_s until the exit after each layer that ran, or NULL when not wanted */
     /* Processor time, or what passes while threads share a layer; each layer's is divided among its rows by tokens. */
     double compute_s;
     /* Jobs that run in its place (windows of a long text), each with logits, state and importance of its own; NULL: it runs itself. Then logits and state
-     * are the means of theirs, exit_layer is the least of theirs, importance stays with them, and all_logits and all_states are NULL. */
+     * are the means of theirs, exit_layer is the least of theirs, importance stays with them, and the arrays of all layers are NULL. */
     struct rung_job *parts;
     size_t num_parts;
 } rung_job;
 
 /* Runs all jobs, as many at a time as fit into `batch` (in their order). importance_layers: how many of the first layers add to the
- * importance; 0 when no job wants it. A job's results do not depend on the others. */
-void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers);
+ * importance; 0 when no job wants it. A job's results do not depend on the others.
+ * variant: of all these jobs; NULL: none. With one, no exit before the last is asked, whatever the jobs' policies are: the last layer always runs, and
+ * exit_layer is its number. There is no importance then: importance_layers is 0, and importance and all_importance are left as they are. Of
+ * all_logits only the last row is filled, of the other arrays of all layers the rows of those that run. */
+void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers,
+                    const rung_variant *variant);
 
 #endif

@@ -160,7 +160,7 @@ static size_t compute(worker *self, size_t count, uint32_t layers)
         }
     }
     if (num_jobs > 0) {
-        rung_batch_run(&self->batch, self->jobs, num_jobs, layers);
+        rung_batch_run(&self->batch, self->jobs, num_jobs, layers, NULL);
     }
     size_t bytes = 0;
     now_s = rung_clock_s();
