@@ -207,7 +207,9 @@ static void ranges_of_the_rest(void **state)
     refuse(&policy, &calibration, "policy.first_compute_level is 4; it must be from 1 to 3");
     policy = get("rung", 3);
     policy.all_layer_importance = true;
-    refuse(&policy, &calibration, "importance over all layers needs every layer to run; set policy.exit.rule to off");
+    refuse(&policy, &calibration,
+           "importance over all layers needs every layer to run; set policy.exit.rule to off, and policy.offload.early "
+           "and policy.offload.speculate to 0");
     policy.exit.tau = 0;
     assert_int_equal(rung_policy_check(&policy, &calibration, NULL), RUNG_OK);
 }
