@@ -23,7 +23,7 @@ static run_plan make_plan(const rung_model_config *config, uint32_t importance_l
     }
     assert(importance_layers == 0 || plan.variant.kind == RUNG_VARIANT_NONE);
     if (plan.variant.kind == RUNG_VARIANT_LAYER_SKIP) {
-        rung_layer_skip((uint32_t)config->num_layers, plan.variant.value, plan.runs);
+        rung_layer_skip((uint32_t)config->num_layers, plan.variant.amount, plan.runs);
     } else {
         memset(plan.runs, true, sizeof plan.runs);
     }
@@ -229,7 +229,7 @@ static void drop_tokens(rung_batch *batch, const running *rows, uint32_t layer, 
     uint32_t num_layers = (uint32_t)batch->model->config.num_layers;
     for (size_t row = 0; row < rows->count; row++) {
         size_t first = batch->starts[row];
-        size_t count = rung_power_keep(rows->jobs[row]->num_tokens, layer + 1, num_layers, plan->variant.value);
+        size_t count = rung_power_keep(rows->jobs[row]->num_tokens, layer + 1, num_layers, plan->variant.amount);
         rung_power_mark(batch->importance + first, batch->starts[row + 1] - first, count, batch->token_keep + first);
     }
     rung_batch_keep_tokens(batch, batch->token_keep);

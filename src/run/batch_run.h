@@ -5,7 +5,7 @@
 
 #include "cascade/exit.h"
 #include "model/encoder.h"
-#include "run/variant.h"
+#include "cascade/variant.h"
 
 #include <stdatomic.h>
 
