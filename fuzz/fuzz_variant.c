@@ -1,6 +1,6 @@
 /* fuzz_variant.c: any bytes as the name of a variant. What is accepted reads back from its printed form and keeps the first layer, the last
  * layer and at least one token; what is refused changes nothing. */
-#include "run/variant.h"
+#include "config/variant_text.h"
 
 #include <stdlib.h>
 #include <string.h>
