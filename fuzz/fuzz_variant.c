@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char printed[RUNG_VARIANT_BYTES];
         rung_variant again;
         require(rung_variant_parse(rung_variant_format(&variant, printed), &again, NULL) == RUNG_OK);
-        require(again.kind == variant.kind && again.value == variant.amount);
+        require(again.kind == variant.kind && again.amount == variant.amount);
         use(&variant);
     }
     free(text);
