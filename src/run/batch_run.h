@@ -4,8 +4,8 @@
 #define RUNG_RUN_BATCH_RUN_H
 
 #include "cascade/exit.h"
-#include "model/encoder.h"
 #include "cascade/variant.h"
+#include "model/encoder.h"
 
 #include <stdatomic.h>
 
