@@ -209,7 +209,8 @@ static void what_does_not_fit_together(void **state)
     refuse(TWO "policy: {first_compute_level: 3}\n", RUNG_INVALID,
            "c.yaml:2: policy.first_compute_level is 3; the cascade has 2 levels only");
     refuse(TWO "policy: {prune: {layers: all}}\n", RUNG_INVALID,
-           "c.yaml: importance over all layers needs every layer to run; set policy.exit.rule to off");
+           "c.yaml: importance over all layers needs every layer to run; set policy.exit.rule to off, and "
+           "policy.offload.early and policy.offload.speculate to 0");
     rung_options *flags = make_flags("levels.3.speed", "2");
     refuse_with(TWO, flags, RUNG_INVALID, "levels.3.speed: the cascade has 2 levels only");
     rung_options_free(flags);

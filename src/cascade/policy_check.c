@@ -214,7 +214,8 @@ static rung_status check_rest(const rung_policy *policy, uint32_t num_levels, ru
                          policy->first_compute_level, num_levels);
     }
     rung_policy leaving = *policy;
-    if (leaving.exit.rule == RUNG_EXIT_PAPER && leaving.exit.tau == 0) { /* never counts */
+    bool compares = leaving.exit.rule != RUNG_EXIT_PABEE && leaving.exit.rule != RUNG_EXIT_ENTROPY;
+    if (compares && leaving.exit.tau == 0) { /* nothing is below it: it never counts */
         leaving.exit.rule = RUNG_EXIT_OFF;
     }
     if (policy->all_layer_importance && rung_policy_leaves_early(&leaving)) {
