@@ -69,6 +69,23 @@ static void printed_numbers_read_back(void **state)
     }
 }
 
+static void numbers_for_people(void **state)
+{
+    (void)state;
+    char text[RUNG_NUMBER_BYTES];
+    assert_string_equal(rung_print_rounded(0.02 + 1e-17, 6, text), "0.02");
+    assert_string_equal(rung_print_rounded(1 - 0.98, 6, text), "0.02");
+    assert_string_equal(rung_print_rounded(1234567, 3, text), "1.23e+06");
+    assert_string_equal(rung_print_decimals(12.345, 1, text), "12.3");
+    assert_string_equal(rung_print_decimals(2, 3, text), "2.000");
+    assert_string_equal(rung_print_decimals(-0.04, 1, text), "0.0");
+    assert_string_equal(rung_print_decimals(-0.4, 0, text), "0");
+    assert_string_equal(rung_print_decimals(-0.06, 1, text), "-0.1");
+    assert_string_equal(rung_print_decimals(-999999999999999, 9, text), "-999999999999999.000000000");
+    assert_string_equal(rung_print_decimals(1e15, 2, text), "1e+15");
+    assert_string_equal(rung_print_decimals(-1.5e300, 0, text), "-1.5e+300");
+}
+
 /* A locale with a decimal comma must change nothing; where none is installed the C locale is tested once more. */
 static void comma_locales_change_nothing(void **state)
 {
@@ -79,6 +96,8 @@ static void comma_locales_change_nothing(void **state)
         double value = 0;
         (void)setlocale(LC_ALL, names[i]);
         assert_string_equal(rung_print_number(0.25, text), "0.25");
+        assert_string_equal(rung_print_rounded(0.25, 1, text), "0.2");
+        assert_string_equal(rung_print_decimals(0.25, 2, text), "0.25");
         assert_true(rung_parse_number("0.25", &value));
         assert_true(value == 0.25);
     }
@@ -146,6 +165,7 @@ int main(void)
         cmocka_unit_test(numbers),
         cmocka_unit_test(integers),
         cmocka_unit_test(printed_numbers_read_back),
+        cmocka_unit_test(numbers_for_people),
         cmocka_unit_test(comma_locales_change_nothing),
         cmocka_unit_test(quantities),
         cmocka_unit_test(refused_quantities),

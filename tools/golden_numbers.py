@@ -622,6 +622,28 @@ def temperature_cases():
     return cases
 
 
+def binomial_cdf(errors, trials, p):
+    """The sum of all terms, with the double that p rounds to."""
+    p = mpmath.mpf(p)
+    term = total = (1 - p) ** trials
+    for k in range(1, errors + 1):
+        term *= (trials - k + 1) * p / (k * (1 - p))
+        total += term
+    return total
+
+
+def binomial_cases():
+    inputs = [(0, 1, 0.5), (0, 298, 0.01), (0, 299, 0.01), (1, 2, 1 / 3), (1, 500, 0.01), (3, 872, 0.01), (4, 872, 0.01)]
+    inputs += [(38, 5000, 0.01), (39, 5000, 0.01), (2, 15, 0.3), (14, 15, 0.3), (7, 16, 0.9), (15, 16, 0.9), (0, 1000, 0.9)]
+    inputs += [(3, 1000, 1e-9), (0, 1000000, 1e-6), (999, 1000, 0.999), (500, 1000, 0.5), (50, 100, 0.48), (4800, 10000, 0.5)]
+    inputs += [(9836, 1000000, 0.01), (9837, 1000000, 0.01), (10200, 1000000, 0.01), (8000, 1000000, 0.01)]
+    inputs += [(999000, 1000000, 0.999), (500, 1000000, 0.001), (499000, 1000000, 0.5)]
+    return [
+        {"name": f"{k} of {n} at {p}", "errors": k, "n": n, "p": p, "cdf": float(binomial_cdf(k, n, p))}
+        for k, n, p in inputs
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", default=os.path.join(ROOT, "tests", "golden", "numbers.json"))
@@ -639,6 +661,7 @@ def main():
         "xxh64": xxh64_cases(),
         "request_key": request_key_cases(),
         "temperature": temperature_cases(),
+        "binomial": binomial_cases(),
     }
     for name, cases in sections.items():
         names = [case["name"] for case in cases]

@@ -3,6 +3,7 @@
 
 #include "config/suggest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -77,19 +78,43 @@ bool rung_parse_integer(const char *text, uint64_t *value)
     return true;
 }
 
-const char *rung_print_number(double value, char out[RUNG_NUMBER_BYTES])
+/* %.*f or %.*g in the C locale. */
+static void print(double value, bool fixed, int precision, char out[RUNG_NUMBER_BYTES])
 {
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     locale_t old = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
-    for (int precision = 15; precision <= 17; precision++) {
-        snprintf(out, RUNG_NUMBER_BYTES, "%.*g", precision, value);
-        if (strtod(out, NULL) == value) {
-            break;
-        }
-    }
+    snprintf(out, RUNG_NUMBER_BYTES, fixed ? "%.*f" : "%.*g", precision, value);
     if (c != (locale_t)0) {
         uselocale(old);
         freelocale(c);
+    }
+}
+
+const char *rung_print_number(double value, char out[RUNG_NUMBER_BYTES])
+{
+    for (int precision = 15; precision <= 17; precision++) {
+        print(value, false, precision, out);
+        if (number_of(out, NULL) == value) {
+            break;
+        }
+    }
+    return out;
+}
+
+const char *rung_print_rounded(double value, int digits, char out[RUNG_NUMBER_BYTES])
+{
+    assert(digits >= 1 && digits <= 17);
+    print(value, false, digits, out);
+    return out;
+}
+
+const char *rung_print_decimals(double value, int decimals, char out[RUNG_NUMBER_BYTES])
+{
+    assert(decimals >= 0 && decimals <= 9);
+    bool fits = fabs(value) < 1e15;
+    print(value, fits, fits ? decimals : 15, out);
+    if (out[0] == '-' && out[strspn(out, "-0.")] == '\0') {
+        memmove(out, out + 1, strlen(out)); /* what rounds to zero has no sign */
     }
     return out;
 }

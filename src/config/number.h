@@ -17,6 +17,12 @@ bool rung_parse_integer(const char *text, uint64_t *value);
 /* The fewest of 15, 16 or 17 significant digits that read back as the same double; value is finite. Returns out. */
 const char *rung_print_number(double value, char out[RUNG_NUMBER_BYTES]);
 
+/* At most `digits` significant digits, 1 .. 17, without zeros at the end; value is finite. For people, not to be read back. Returns out. */
+const char *rung_print_rounded(double value, int digits, char out[RUNG_NUMBER_BYTES]);
+
+/* Exactly `decimals` digits after the point, 0 .. 9; 15 significant digits from 1e15 on. No minus before a zero. value is finite. Returns out. */
+const char *rung_print_decimals(double value, int decimals, char out[RUNG_NUMBER_BYTES]);
+
 typedef enum rung_quantity {
     RUNG_QUANTITY_SIZE, /* bytes: B, kB, MB, GB, KiB, MiB, GiB */
     RUNG_QUANTITY_TIME, /* seconds: us, ms, s, min, h */
