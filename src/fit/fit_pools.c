@@ -13,21 +13,7 @@
 
 #define LEAST_PROBABILITY 1e-12
 
-/* What the levels of one set said of the inputs that reached them all. */
-typedef struct set_results {
-    uint32_t set;
-    uint32_t num_levels; /* of the cascade */
-    size_t classes;
-    size_t n;
-    size_t members;
-    double *probabilities; /* [n, members, classes] */
-    uint32_t *labels;      /* [n] */
-    float *targets;        /* [n, classes]; NULL: the labels count */
-    double *pooled;        /* [n, classes] */
-    float *logits;         /* [n, classes] of the pooled */
-} set_results;
-
-static void free_results(set_results *r)
+void rung_set_results_deinit(rung_set_results *r)
 {
     free(r->probabilities);
     free(r->labels);
@@ -36,7 +22,7 @@ static void free_results(set_results *r)
     free(r->logits);
 }
 
-static rung_status alloc_results(size_t rows, bool with_targets, set_results *r, rung_error *error)
+rung_status rung_set_results_init(rung_set_results *r, size_t rows, bool with_targets, rung_error *error)
 {
     r->probabilities = rung_alloc(rows, r->members * r->classes * sizeof(double), "pool", error);
     r->labels = rung_alloc(rows, sizeof *r->labels, "pool", error);
@@ -48,7 +34,7 @@ static rung_status alloc_results(size_t rows, bool with_targets, set_results *r,
     return failed ? RUNG_NO_MEMORY : RUNG_OK;
 }
 
-static bool reached_all(const rung_reach *reach, const set_results *r, size_t input)
+static bool reached_all(const rung_reach *reach, const rung_set_results *r, size_t input)
 {
     bool all = reach->trails[input].going;
     for (uint32_t l = 0; l < r->num_levels; l++) {
@@ -57,7 +43,7 @@ static bool reached_all(const rung_reach *reach, const set_results *r, size_t in
     return all;
 }
 
-static void collect(const rung_reach *reach, const rung_fit_truth *truth, set_results *r)
+static void collect(const rung_reach *reach, const rung_fit_truth *truth, rung_set_results *r)
 {
     for (size_t i = 0; i < reach->count; i++) {
         if (!reached_all(reach, r, i)) {
@@ -77,7 +63,7 @@ static void collect(const rung_reach *reach, const rung_fit_truth *truth, set_re
     }
 }
 
-static void pool_rows(set_results *r, const double *weights /* [members] */)
+static void pool_rows(rung_set_results *r, const double *weights /* [members] */)
 {
     for (size_t i = 0; i < r->n; i++) {
         const double *rows[RUNG_MAX_LEVELS];
@@ -94,7 +80,7 @@ static void pool_rows(set_results *r, const double *weights /* [members] */)
 }
 
 /* All inputs that get this far may have one label, and then any sureness would look right. */
-static bool one_label(const set_results *r)
+static bool one_label(const rung_set_results *r)
 {
     for (size_t i = 1; i < r->n; i++) {
         if (r->labels[i] != r->labels[0]) {
@@ -105,7 +91,7 @@ static bool one_label(const set_results *r)
 }
 
 /* The temperature of the pool with these weights; the pool is then at it. */
-static rung_status fit_temperature(set_results *r, const double *weights, double *temperature, double *nll,
+static rung_status fit_temperature(rung_set_results *r, const double *weights, double *temperature, double *nll,
                                    rung_error *error)
 {
     pool_rows(r, weights);
@@ -128,7 +114,7 @@ static rung_status fit_temperature(set_results *r, const double *weights, double
     return RUNG_OK;
 }
 
-static rung_status fit_set(set_results *r, const rung_calibration *calibration, rung_calibration_pool *pool,
+rung_status rung_fit_set(rung_set_results *r, const rung_calibration *calibration, rung_calibration_pool *pool,
                            rung_error *error)
 {
     double weights[RUNG_MAX_LEVELS];
@@ -207,19 +193,19 @@ rung_status rung_fit_pools(const rung_reach *reach, uint32_t level, const rung_f
     rung_status status = make_room(file, level, error);
     uint32_t top = UINT32_C(1) << (level - 1);
     for (uint32_t set = top + 1; status == RUNG_OK && set < 2 * top; set++) {
-        set_results r = {
+        rung_set_results r = {
             .set = set, .num_levels = level, .classes = reach->cascade->num_classes, .members = count_members(set)};
-        status = alloc_results(reach->count, truth->targets != NULL, &r, error);
+        status = rung_set_results_init(&r, reach->count, truth->targets != NULL, error);
         if (status == RUNG_OK) {
             collect(reach, truth, &r);
         }
         if (status == RUNG_OK && r.n >= RUNG_FIT_MIN_ROWS) {
             rung_calibration by_level = reach->cascade->calibration;
             by_level.num_levels = level;
-            status = fit_set(&r, &by_level, &file->pools[file->num_pools], error);
+            status = rung_fit_set(&r, &by_level, &file->pools[file->num_pools], error);
             file->num_pools += status == RUNG_OK;
         }
-        free_results(&r);
+        rung_set_results_deinit(&r);
     }
     return status;
 }
