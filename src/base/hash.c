@@ -163,9 +163,8 @@ void rung_sha256_update(rung_sha256 *hash, const void *data, size_t size)
     }
 }
 
-void rung_sha256_hex(rung_sha256 *hash, char hex[RUNG_SHA256_HEX_BYTES])
+void rung_sha256_digest(rung_sha256 *hash, uint8_t digest[RUNG_SHA256_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
     uint64_t bits = hash->total_bytes * 8;
     uint8_t tail[72] = {0x80};
     size_t tail_bytes = (hash->block_bytes < 56 ? 56 : 120) - hash->block_bytes;
@@ -173,10 +172,19 @@ void rung_sha256_hex(rung_sha256 *hash, char hex[RUNG_SHA256_HEX_BYTES])
         tail[tail_bytes + i] = (uint8_t)(bits >> (56 - 8 * i));
     }
     rung_sha256_update(hash, tail, tail_bytes + 8);
-    for (unsigned i = 0; i < 32; i++) {
-        uint8_t byte = (uint8_t)(hash->state[i / 4] >> (24 - 8 * (i % 4)));
-        hex[2 * i] = digits[byte >> 4];
-        hex[2 * i + 1] = digits[byte & 15];
+    for (unsigned i = 0; i < RUNG_SHA256_BYTES; i++) {
+        digest[i] = (uint8_t)(hash->state[i / 4] >> (24 - 8 * (i % 4)));
     }
-    hex[64] = '\0';
+}
+
+void rung_sha256_hex(rung_sha256 *hash, char hex[RUNG_SHA256_HEX_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t digest[RUNG_SHA256_BYTES];
+    rung_sha256_digest(hash, digest);
+    for (unsigned i = 0; i < RUNG_SHA256_BYTES; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    hex[RUNG_SHA256_HEX_BYTES - 1] = '\0';
 }

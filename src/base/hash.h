@@ -13,11 +13,14 @@ typedef struct rung_sha256 {
     size_t block_bytes;
 } rung_sha256;
 
+#define RUNG_SHA256_BYTES 32
 #define RUNG_SHA256_HEX_BYTES 65
 
 void rung_sha256_init(rung_sha256 *hash);
 void rung_sha256_update(rung_sha256 *hash, const void *data, size_t size);
-/* Lower-case hexadecimal with a NUL. */
+/* The hash of what was updated; ends it. */
+void rung_sha256_digest(rung_sha256 *hash, uint8_t digest[RUNG_SHA256_BYTES]);
+/* The same in lower-case hexadecimal with a NUL. */
 void rung_sha256_hex(rung_sha256 *hash, char hex[RUNG_SHA256_HEX_BYTES]);
 
 #endif
