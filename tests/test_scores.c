@@ -118,6 +118,44 @@ static void ties(void **state)
     near(scores_of(p, labels, 100, 2).ece, 0.25);
 }
 
+static void bins_of_a_reliability_diagram(void **state)
+{
+    (void)state;
+    double p[64];
+    uint32_t labels[32];
+    rung_prng prng = {3};
+    for (size_t i = 0; i < 32; i++) {
+        p[2 * i] = 0.5 + 0.05 * (double)rung_prng_below(&prng, 10);
+        p[2 * i + 1] = 1 - p[2 * i];
+        labels[i] = rung_prng_uniform(&prng) < 0.7 ? 0 : 1;
+    }
+    rung_scores_bin seen[RUNG_SCORES_BINS];
+    size_t num_bins = 0;
+    rung_error error = {0};
+    assert_int_equal(rung_scores_bins(p, labels, 32, 2, seen, &num_bins, &error), RUNG_OK);
+    assert_int_equal(num_bins, 15);
+    double ece = 0;
+    double right = 0;
+    size_t count = 0;
+    for (size_t b = 0; b < num_bins; b++) {
+        assert_true(seen[b].count == 2 || seen[b].count == 3);
+        assert_true(b == 0 || seen[b].confidence >= seen[b - 1].confidence);
+        ece += fabs(seen[b].accuracy - seen[b].confidence) * (double)seen[b].count / 32;
+        right += seen[b].accuracy * (double)seen[b].count;
+        count += seen[b].count;
+    }
+    rung_scores scores = scores_of(p, labels, 32, 2);
+    near(ece, scores.ece);
+    near(right / 32, scores.accuracy);
+    assert_int_equal(count, 32);
+    /* Fewer inputs than bins. */
+    assert_int_equal(rung_scores_bins(p, labels, 4, 2, seen, &num_bins, &error), RUNG_OK);
+    assert_int_equal(num_bins, 4);
+    p[3] = NAN;
+    assert_int_equal(rung_scores_bins(p, labels, 4, 2, seen, &num_bins, &error), RUNG_INVALID);
+    assert_int_equal(num_bins, 4);
+}
+
 static void order_changes_no_bit(void **state)
 {
     (void)state;
@@ -173,6 +211,7 @@ int main(void)
         cmocka_unit_test(bins),
         cmocka_unit_test(uneven_bins),
         cmocka_unit_test(ties),
+        cmocka_unit_test(bins_of_a_reliability_diagram),
         cmocka_unit_test(order_changes_no_bit),
         cmocka_unit_test(wrong_probabilities),
     };

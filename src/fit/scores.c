@@ -69,27 +69,39 @@ static void share_ties(scored *inputs, size_t n)
     }
 }
 
+/* Sums over the inputs of one bin. */
+typedef struct bin_sums {
+    size_t count;
+    double right;
+    double confidence;
+} bin_sums;
+
+static bin_sums sums_of_bin(const scored *inputs, size_t n, size_t bin)
+{
+    /* floor(bin n / bins) without the product overflowing */
+    size_t begin = n / RUNG_SCORES_BINS * bin + n % RUNG_SCORES_BINS * bin / RUNG_SCORES_BINS;
+    size_t end = n / RUNG_SCORES_BINS * (bin + 1) + n % RUNG_SCORES_BINS * (bin + 1) / RUNG_SCORES_BINS;
+    bin_sums sums = {.count = end - begin};
+    for (size_t i = begin; i < end; i++) {
+        sums.right += inputs[i].correct;
+        sums.confidence += inputs[i].confidence;
+    }
+    return sums;
+}
+
 static double calibration_error(const scored *inputs, size_t n)
 {
     double sum = 0;
-    size_t begin = 0;
     for (size_t b = 0; b < RUNG_SCORES_BINS; b++) {
-        /* floor((b + 1) n / bins) without the product overflowing */
-        size_t end = n / RUNG_SCORES_BINS * (b + 1) + n % RUNG_SCORES_BINS * (b + 1) / RUNG_SCORES_BINS;
-        double right = 0;
-        double confidence = 0;
-        for (size_t i = begin; i < end; i++) {
-            right += inputs[i].correct;
-            confidence += inputs[i].confidence;
-        }
-        sum += fabs(right - confidence); /* the bin's mass times its difference, times n */
-        begin = end;
+        bin_sums bin = sums_of_bin(inputs, n, b);
+        sum += fabs(bin.right - bin.confidence); /* the bin's mass times its difference, times n */
     }
     return sum / (double)n;
 }
 
-rung_status rung_scores_of(const double *probabilities, const uint32_t *labels, size_t n, size_t num_classes,
-                           rung_scores *scores, rung_error *error)
+/* *ranked: the inputs by rank, to be freed. */
+static rung_status rank_inputs(const double *probabilities, const uint32_t *labels, size_t n, size_t num_classes,
+                               scored **ranked, rung_error *error)
 {
     assert(n >= 1 && num_classes >= 1);
     scored *inputs = rung_alloc(n, sizeof *inputs, "scores", error);
@@ -98,20 +110,56 @@ rung_status rung_scores_of(const double *probabilities, const uint32_t *labels, 
         assert(labels[i] < num_classes);
         status = score_input(probabilities + i * num_classes, labels[i], num_classes, i, &inputs[i], error);
     }
-    if (status == RUNG_OK) {
-        rung_scores sums = {0};
-        qsort(inputs, n, sizeof *inputs, by_rank);
-        for (size_t i = 0; i < n; i++) {
-            sums.accuracy += inputs[i].correct;
-            sums.nll += inputs[i].nll;
-            sums.brier += inputs[i].brier;
-        }
-        share_ties(inputs, n);
-        *scores = (rung_scores){.accuracy = sums.accuracy / (double)n,
-                                .nll = sums.nll / (double)n,
-                                .brier = sums.brier / (double)n,
-                                .ece = calibration_error(inputs, n)};
+    if (status != RUNG_OK) {
+        free(inputs);
+        return status;
     }
+    qsort(inputs, n, sizeof *inputs, by_rank);
+    *ranked = inputs;
+    return RUNG_OK;
+}
+
+rung_status rung_scores_of(const double *probabilities, const uint32_t *labels, size_t n, size_t num_classes,
+                           rung_scores *scores, rung_error *error)
+{
+    scored *inputs = NULL;
+    rung_status status = rank_inputs(probabilities, labels, n, num_classes, &inputs, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    rung_scores sums = {0};
+    for (size_t i = 0; i < n; i++) {
+        sums.accuracy += inputs[i].correct;
+        sums.nll += inputs[i].nll;
+        sums.brier += inputs[i].brier;
+    }
+    share_ties(inputs, n);
+    *scores = (rung_scores){.accuracy = sums.accuracy / (double)n,
+                            .nll = sums.nll / (double)n,
+                            .brier = sums.brier / (double)n,
+                            .ece = calibration_error(inputs, n)};
     free(inputs);
-    return status;
+    return RUNG_OK;
+}
+
+rung_status rung_scores_bins(const double *probabilities, const uint32_t *labels, size_t n, size_t num_classes,
+                             rung_scores_bin bins[RUNG_SCORES_BINS], size_t *num_bins, rung_error *error)
+{
+    scored *inputs = NULL;
+    rung_status status = rank_inputs(probabilities, labels, n, num_classes, &inputs, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    share_ties(inputs, n);
+    size_t written = 0;
+    for (size_t b = 0; b < RUNG_SCORES_BINS; b++) {
+        bin_sums sums = sums_of_bin(inputs, n, b);
+        if (sums.count > 0) {
+            double count = (double)sums.count;
+            bins[written++] = (rung_scores_bin){sums.count, sums.confidence / count, sums.right / count};
+        }
+    }
+    *num_bins = written;
+    free(inputs);
+    return RUNG_OK;
 }

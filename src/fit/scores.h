@@ -1,5 +1,5 @@
-/* scores.h: how good probabilities are: accuracy, negative log likelihood, Brier score, equal-mass calibration error. Pure; used by rung fit and
- * rung profile. Sources: Guo et al. 2017 (ECE), Nguyen and O'Connor 2015 (equal-mass bins), Brier 1950. */
+/* scores.h: how good probabilities are: accuracy, negative log likelihood, Brier score, equal-mass calibration error. Pure; used by rung fit,
+ * rung profile and reports. Sources: Guo et al. 2017 (ECE), Nguyen and O'Connor 2015 (equal-mass bins), Brier 1950. */
 #ifndef RUNG_FIT_SCORES_H
 #define RUNG_FIT_SCORES_H
 
@@ -22,5 +22,18 @@ typedef struct rung_scores {
  * taken in the order of rank. */
 rung_status rung_scores_of(const double *probabilities, const uint32_t *labels, size_t n, size_t num_classes,
                            rung_scores *scores, rung_error *error) RUNG_WARN_UNUSED;
+
+/* One bin of ece: a point of a reliability diagram. */
+typedef struct rung_scores_bin {
+    size_t count;      /* inputs, >= 1 */
+    double confidence; /* their mean */
+    double accuracy;   /* share that is right; ties across a border count in part */
+} rung_scores_bin;
+
+/* The bins that are not empty, by rising confidence, of the same input; *num_bins of them are written. ece is the mean of |accuracy - confidence| over
+ * them, by count. */
+rung_status rung_scores_bins(const double *probabilities, const uint32_t *labels, size_t n, size_t num_classes,
+                             rung_scores_bin bins[RUNG_SCORES_BINS], size_t *num_bins,
+                             rung_error *error) RUNG_WARN_UNUSED;
 
 #endif
