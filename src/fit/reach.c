@@ -192,7 +192,8 @@ static rung_status run_chunk(const level_run *shared, runner *self, size_t first
     }
     if (status == RUNG_OK) {
         rung_batch_run(&self->batch, self->jobs, num_jobs,
-                       rung_visit_importance_layers(reach->cascade, &reach->policy, shared->level), NULL);
+                       rung_visit_importance_layers(reach->cascade, &reach->policy, shared->level),
+                       &reach->policy.variant);
         i = 0;
     }
     for (; status == RUNG_OK && i < count; i++) {

@@ -199,6 +199,23 @@ static rung_status read_policy(const rung_json_object *root, rung_message *messa
     return RUNG_OK;
 }
 
+/* Levels below it, the reader's among them, only pass the request on. */
+static rung_status read_first_level(const rung_json_object *root, const rung_message_reader *reader,
+                                    rung_message *message, rung_error *error)
+{
+    if (json_object_get(root->json, "first_level") == NULL) {
+        return RUNG_OK;
+    }
+    if (reader->level >= reader->num_levels) {
+        return rung_fail(error, RUNG_INVALID, "first_level came to level %u of %u; there is none above to compute",
+                         reader->level, reader->num_levels);
+    }
+    uint64_t level = 0;
+    rung_status status = rung_json_integer(root, "first_level", reader->level + 1, reader->num_levels, &level, error);
+    message->first_level = (uint32_t)level;
+    return status;
+}
+
 static rung_status read_text(const rung_json_object *root, const char *name, char **text, size_t *bytes,
                              rung_error *error)
 {
@@ -328,7 +345,8 @@ static rung_status read_content(const rung_json_object *root, const rung_message
 static rung_status read_message(const rung_json_object *root, const rung_message_reader *reader, rung_message *message,
                                 rung_error *error)
 {
-    rung_status status = rung_json_known(root, "key|policy|text|text_pair|tokens16|tokens32|pair_from|prior", error);
+    rung_status status =
+        rung_json_known(root, "key|policy|text|text_pair|tokens16|tokens32|pair_from|first_level|prior", error);
     if (status == RUNG_OK) {
         status = make_results(reader, message->results, &message->probabilities, error);
     }
@@ -337,6 +355,9 @@ static rung_status read_message(const rung_json_object *root, const rung_message
     }
     if (status == RUNG_OK) {
         status = read_policy(root, message, error);
+    }
+    if (status == RUNG_OK) {
+        status = read_first_level(root, reader, message, error);
     }
     if (status == RUNG_OK) {
         status = read_content(root, reader, message, error);

@@ -18,8 +18,9 @@ typedef struct rung_message_reader {
 /* A request from the level below. Zero-initialise; release with rung_message_deinit. Exactly one of text and ids is set. */
 typedef struct rung_message {
     uint64_t key;
-    char policy[32]; /* "": the reader's own */
-    char *text;      /* UTF-8, owned */
+    char policy[32];      /* "": the reader's own */
+    uint32_t first_level; /* lowest level that is to compute, above the reader's; 0: the reader's own */
+    char *text;           /* UTF-8, owned */
     size_t text_bytes;
     char *pair; /* NULL: none */
     size_t pair_bytes;

@@ -98,6 +98,8 @@ static void fill(rung_batch *batch, cursor *at, running *rows)
     while (at->next < at->num_jobs && rows->count < MAX_ROWS && rung_batch_fits(batch, peek(at)->num_tokens)) {
         rung_job *job = peek(at);
         job->exit_layer = 0;
+        job->early = false;
+        job->watched = false;
         job->compute_s = 0;
         advance(at);
         if (is_cancelled(job)) {
@@ -121,6 +123,8 @@ static void add_mean(float *mean, const float *values, size_t count, size_t part
 static void join_parts(const rung_model_config *config, rung_job *job)
 {
     job->compute_s = 0;
+    job->early = false;
+    job->watched = false;
     job->exit_layer = job->parts[0].exit_layer;
     for (size_t p = 0; p < job->num_parts; p++) {
         const rung_job *part = &job->parts[p];
@@ -135,13 +139,12 @@ static void join_parts(const rung_model_config *config, rung_job *job)
     }
 }
 
-/* A row leaves: its importance is complete, since no exit comes before the layers that give it. */
-static void leave(const rung_batch *batch, rung_job *job, size_t row, uint32_t layer, uint32_t importance_layers)
+/* state: [hidden_size], NULL: not wanted. The importance is complete, since no exit comes before the layers that give it. */
+static void hand_out(const rung_batch *batch, rung_job *job, size_t row, float *state, uint32_t importance_layers)
 {
-    job->exit_layer = layer + 1;
-    if (job->state != NULL) {
+    if (state != NULL) {
         size_t hidden = batch->model->config.hidden_size;
-        memcpy(job->state, batch->hidden + batch->starts[row] * hidden, hidden * sizeof *job->state);
+        memcpy(state, batch->hidden + batch->starts[row] * hidden, hidden * sizeof *state);
     }
     if (job->importance == NULL || importance_layers == 0) {
         return;
@@ -150,6 +153,14 @@ static void leave(const rung_batch *batch, rung_job *job, size_t row, uint32_t l
     for (size_t i = 0; i < job->num_tokens; i++) {
         job->importance[i] = sums[i] / (float)importance_layers;
     }
+}
+
+/* A row passed the exit that is watched. */
+static void hand_out_watched(const rung_batch *batch, rung_job *job, size_t row, uint32_t importance_layers)
+{
+    job->watched = true;
+    memcpy(job->watch_logits, job->logits, batch->model->config.num_labels * sizeof *job->logits);
+    hand_out(batch, job, row, job->watch_state, importance_layers);
 }
 
 /* What the heads read, but for the pooler: the state of the first token. */
@@ -171,6 +182,14 @@ static void keep_importance(const rung_batch *batch, const rung_job *job, size_t
     }
 }
 
+/* Whether the exit after `layer` (0-based), which is not the last, has to be asked. */
+static bool asks_exit(const rung_job *job, uint32_t layer)
+{
+    const rung_exit_policy *policy = job->exit.policy;
+    return job->all_logits != NULL || policy->rule != RUNG_EXIT_OFF || layer + 1 == job->watch_layer ||
+           (job->exit.early > 0 && layer + 1 >= policy->first_layer);
+}
+
 /* Asks the exit after `layer` (0-based) for every row. True when a row stopped. */
 static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, const run_plan *plan)
 {
@@ -178,8 +197,7 @@ static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, const ru
     bool any_left = false;
     for (size_t row = 0; row < rows->count; row++) {
         rung_job *job = rows->jobs[row];
-        bool asked = job->all_logits != NULL || job->exit.policy->rule != RUNG_EXIT_OFF;
-        bool wanted = last || (asked && plan->variant.kind == RUNG_VARIANT_NONE);
+        bool wanted = last || (plan->variant.kind == RUNG_VARIANT_NONE && asks_exit(job, layer));
         rows->keep[row] = true;
         if (is_cancelled(job)) {
             rows->keep[row] = false;
@@ -196,13 +214,39 @@ static bool ask_exits(rung_batch *batch, running *rows, uint32_t layer, const ru
             size_t labels = batch->model->config.num_labels;
             memcpy(job->all_logits + layer * labels, job->logits, labels * sizeof *job->logits);
         }
-        if (rung_exit_step(&job->exit, layer + 1, job->logits) == RUNG_EXIT_STOP) {
-            leave(batch, job, row, layer, plan->importance_layers);
+        rung_exit_verdict verdict = rung_exit_step(&job->exit, layer + 1, job->logits);
+        if (verdict != RUNG_EXIT_CONTINUE) {
+            job->exit_layer = layer + 1;
+            job->early = verdict == RUNG_EXIT_OFFLOAD;
+            hand_out(batch, job, row, job->state, plan->importance_layers);
             rows->keep[row] = false;
             any_left = true;
+        } else if (layer + 1 == job->watch_layer) {
+            assert(plan->importance_layers <= job->watch_layer);
+            hand_out_watched(batch, job, row, plan->importance_layers);
         }
     }
     return any_left;
+}
+
+/* Who waits for the exit after `layer` (0-based) learns that it was passed. Returns the time it took. */
+static double tell_watchers(const rung_batch *batch, const running *rows, uint32_t layer)
+{
+    double before_s = 0;
+    bool any_told = false;
+    for (size_t row = 0; row < rows->count; row++) {
+        rung_job *job = rows->jobs[row];
+        if (!job->watched || layer + 1 != job->watch_layer) {
+            continue;
+        }
+        job->watch_s = job->compute_s;
+        if (job->on_watch != NULL) {
+            before_s = any_told ? before_s : batch_clock_s(batch);
+            any_told = true;
+            job->on_watch(job->watch_context, job);
+        }
+    }
+    return any_told ? batch_clock_s(batch) - before_s : 0;
 }
 
 static void close_gaps(rung_batch *batch, running *rows)
@@ -248,7 +292,7 @@ static void run_layers(rung_batch *batch, running *rows, const run_plan *plan, d
         bool any_left = ask_exits(batch, rows, layer, plan);
         double now_s = batch_clock_s(batch);
         charge(batch, rows, layer, now_s - before_s);
-        before_s = now_s;
+        before_s = now_s + tell_watchers(batch, rows, layer);
         if (any_left) {
             close_gaps(batch, rows);
         }

@@ -17,8 +17,19 @@ typedef struct rung_job {
     size_t num_tokens;
     rung_exit_state exit;         /* initialised by the caller */
     const atomic_bool *cancelled; /* set by another thread: the job leaves after the layer that runs; NULL: never */
+    /* Its exit is asked whatever the policy is, and what it says is handed out when the job does not stop there, while the layers behind it still run;
+     * 0: none. importance_layers is at most as large. Not for a job of parts, nor with a variant. */
+    uint32_t watch_layer;
+    /* Called then by the thread that runs the batch, between two layers; NULL: nobody waits for it. Its time is not the job's. */
+    void (*on_watch)(void *context, struct rung_job *job);
+    void *watch_context;
     /* Out. */
     uint32_t exit_layer; /* 1-based; 0: cancelled */
+    bool early;          /* it stopped to go up (RUNG_EXIT_OFFLOAD) */
+    bool watched;        /* it passed the exit after watch_layer: what follows is filled, importance too */
+    double watch_s;      /* compute_s until that exit */
+    float *watch_logits; /* [num_labels] of that exit; needed when watch_layer is not 0 */
+    float *watch_state;  /* [hidden_size] the [CLS] state at that exit, or NULL when not wanted */
     float *logits;       /* [num_labels] of that exit */
     float *state;        /* [hidden_size] the [CLS] state at that exit, or NULL when not wanted */
     float *importance;   /* [num_tokens] Eq 9, or NULL when not wanted */

@@ -120,7 +120,7 @@ static rung_status run_level(rung_worker *worker, const rung_policy *policy, uin
         return status;
     }
     rung_batch_run(&worker->batch[level - 1], worker->jobs, num_jobs,
-                   rung_visit_importance_layers(worker->cascade, policy, level), NULL);
+                   rung_visit_importance_layers(worker->cascade, policy, level), &policy->variant);
     for (size_t i = 0; status == RUNG_OK && i < num_jobs; i++) {
         status = rung_flight_computed(worker->computing[i], error);
     }

@@ -49,13 +49,13 @@ static void append_layers(rung_buffer *body, uint32_t level, uint32_t exit_layer
                        layers);
 }
 
-/* The visited ones of levels 1 .. last. */
-static void append_prior(rung_buffer *body, const rung_request *request, uint32_t last, uint32_t num_classes)
+/* The visited ones of the levels up to the request's. */
+static void append_prior(rung_buffer *body, const rung_request *request, uint32_t num_classes)
 {
     const char *separator = "";
     rung_buffer_text(body, ",\"prior\":[");
-    for (uint32_t level = 1; level <= last; level++) {
-        const rung_level_result *result = &request->results[level - 1];
+    for (uint32_t level = 1; level <= request->level; level++) {
+        const rung_level_result *result = rung_request_prior(request, level);
         if (result->visited) {
             rung_buffer_text(body, separator);
             append_layers(body, level, result->exit_layer, result->num_layers);
@@ -118,7 +118,11 @@ void rung_message_request(rung_buffer *body, const rung_request *request, const 
             rung_message_string(body, payload->pair.data, payload->pair.bytes);
         }
     }
-    append_prior(body, request, request->level, num_classes);
+    uint32_t first_level = rung_request_skips_to(request);
+    if (first_level != 0) {
+        rung_buffer_format(body, ",\"first_level\":%" PRIu32, first_level);
+    }
+    append_prior(body, request, num_classes);
     rung_buffer_text(body, "}");
 }
 

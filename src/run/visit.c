@@ -46,18 +46,29 @@ static const rung_cascade_level *own_level(const rung_visit *visit)
     return &visit->cascade->level[visit->level - 1];
 }
 
+/* Parts of visit->workspace. */
 static size_t machine_doubles(const rung_cascade *cascade)
 {
     return (size_t)RUNG_REQUEST_WORKSPACE * cascade->num_classes;
+}
+
+static double *exit_workspace(const rung_visit *visit)
+{
+    return visit->workspace + machine_doubles(visit->cascade);
+}
+
+static double *learned_workspace(const rung_visit *visit)
+{
+    return exit_workspace(visit) + 2 * (size_t)visit->cascade->num_classes;
 }
 
 rung_status rung_visit_init(rung_visit *visit, const rung_cascade *cascade, uint32_t level, rung_error *error)
 {
     size_t classes = cascade->num_classes;
     *visit = (rung_visit){.cascade = cascade, .level = level};
-    visit->workspace = rung_alloc(machine_doubles(cascade) + 2 * classes, sizeof(double), "request", error);
-    visit->logits = rung_alloc(2 * classes, sizeof(float), "request", error);
-    visit->state = rung_alloc(own_level(visit)->model->config.hidden_size, sizeof(float), "request", error);
+    visit->workspace = rung_alloc(machine_doubles(cascade) + 3 * classes, sizeof(double), "request", error);
+    visit->logits = rung_alloc(3 * classes, sizeof(float), "request", error);
+    visit->state = rung_alloc(2 * own_level(visit)->model->config.hidden_size, sizeof(float), "request", error);
     if (visit->workspace == NULL || visit->logits == NULL || visit->state == NULL) {
         rung_visit_deinit(visit);
         return RUNG_NO_MEMORY;
@@ -82,6 +93,7 @@ void rung_visit_begin(rung_visit *visit, const rung_policy *policy, uint32_t ent
     visit->policy = policy;
     visit->policy_name = NULL;
     visit->did = (rung_level_answer){.level = visit->level, .name = own_level(visit)->name};
+    visit->windows.count = 0; /* of this request nothing has been read */
     rung_request_init(&visit->machine, policy, &visit->cascade->calibration, visit->level, entry_level, key,
                       visit->workspace);
 }
@@ -108,16 +120,29 @@ static void spend(rung_visit *visit, double compute_s)
     visit->did.compute_ms += compute_s / own_level(visit)->speed * 1e3;
 }
 
-void rung_visit_copy_results(rung_request *to, const rung_request *from, uint32_t first, uint32_t last)
+static void copy_result(rung_request *to, uint32_t level, const rung_level_result *from)
 {
-    uint32_t num_classes = to->calibration->num_classes;
-    for (uint32_t l = first - 1; l < last; l++) {
-        double *probabilities = to->results[l].probabilities;
-        to->results[l] = from->results[l];
-        to->results[l].probabilities = probabilities;
-        for (uint32_t c = 0; c < num_classes; c++) {
-            probabilities[c] = (float)from->results[l].probabilities[c];
-        }
+    rung_level_result *result = &to->results[level - 1];
+    double *probabilities = result->probabilities;
+    *result = *from;
+    result->probabilities = probabilities;
+    for (uint32_t c = 0; c < to->calibration->num_classes; c++) {
+        probabilities[c] = (float)from->probabilities[c];
+    }
+}
+
+void rung_visit_pass_up(rung_request *to, const rung_request *from)
+{
+    for (uint32_t level = 1; level <= from->level; level++) {
+        copy_result(to, level, rung_request_prior(from, level));
+    }
+    to->first_level = rung_request_skips_to(from);
+}
+
+void rung_visit_pass_down(rung_request *to, const rung_request *from)
+{
+    for (uint32_t level = from->level; level <= to->calibration->num_levels; level++) {
+        copy_result(to, level, &from->results[level - 1]);
     }
 }
 
@@ -273,7 +298,7 @@ rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to,
         return status;
     }
     visit->did.bytes_up = body->length - before;
-    if (visit->did.exit_layer > 0) { /* passing on costs a node nothing that is counted */
+    if (visit->machine.watched.visited || visit->did.exit_layer > 0) { /* passing on costs nothing that is counted */
         spend(visit, rung_thread_cpu_s() - started_s);
     }
     return RUNG_OK;
@@ -297,6 +322,8 @@ static rung_status make_job(rung_visit *visit, const rung_stage *stage, rung_err
 {
     const rung_cascade *cascade = visit->cascade;
     const rung_encoding *tokens = &stage->tokens;
+    size_t hidden = own_level(visit)->model->config.hidden_size;
+    bool learned = visit->policy->defer == RUNG_DEFER_LEARNED;
     void *importance = visit->importance;
     rung_status status =
         rung_grow(&importance, &visit->importance_capacity, tokens->length, sizeof(float), "importance", error);
@@ -307,11 +334,17 @@ static rung_status make_job(rung_visit *visit, const rung_stage *stage, rung_err
     visit->job = (rung_job){.ids = tokens->ids,
                             .type_ids = tokens->type_ids,
                             .num_tokens = tokens->length,
+                            .watch_layer = rung_request_watches(&visit->machine),
+                            .watch_logits = visit->logits + 2 * (size_t)cascade->num_classes,
+                            .watch_state = learned ? visit->state + hidden : NULL,
                             .logits = visit->logits,
-                            .state = visit->policy->defer == RUNG_DEFER_LEARNED ? visit->state : NULL,
+                            .state = learned ? visit->state : NULL,
                             .importance = visit->importance};
     rung_exit_init(&visit->job.exit, &visit->policy->exit, &cascade->calibration.level[visit->level - 1],
-                   cascade->num_classes, visit->workspace + machine_doubles(cascade));
+                   cascade->num_classes, exit_workspace(visit));
+    if (visit->level < rung_policy_top_level(visit->policy, cascade->num_levels)) {
+        visit->job.exit.early = visit->policy->offload.early[visit->level - 1];
+    }
     visit->did.tokens = tokens->length;
     if (visit->windows.count > 0) {
         visit->job.parts = visit->windows.jobs;
@@ -346,7 +379,6 @@ rung_status rung_visit_read(rung_visit *visit, rung_stage *stage, rung_error *er
 {
     double started_s = rung_thread_cpu_s();
     rung_status status = RUNG_OK;
-    visit->windows.count = 0;
     if (!stage->tokens_arrived) {
         status = tokenize(visit, stage, error);
     }
@@ -372,41 +404,54 @@ uint32_t rung_visit_importance_layers(const rung_cascade *cascade, const rung_po
     return rung_policy_importance_layers(policy, (uint32_t)model->config.num_layers);
 }
 
-/* What was learned for the exit at which the level stopped; where nothing was, the level's own confidence. */
-static double learned_confidence(const rung_visit *visit, const float *logits)
+/* What was learned for an exit; where nothing was, the exit's own confidence. logits are in the cascade's order, state [hidden_size]. */
+static double learned_confidence(const rung_visit *visit, uint32_t exit_layer, const float *logits, const float *state)
 {
     const rung_level_calibration *calibration = &visit->cascade->calibration.level[visit->level - 1];
     uint32_t n = visit->cascade->num_classes;
-    uint32_t exit = visit->job.exit_layer - 1;
-    double *probabilities = visit->workspace + machine_doubles(visit->cascade); /* the exit state's: it is done */
-    rung_calibrated_probabilities(calibration, visit->job.exit_layer, logits, n, probabilities);
-    if (calibration->deferral == NULL || calibration->deferral[exit].hidden_size == 0) {
+    double *probabilities = learned_workspace(visit);
+    rung_calibrated_probabilities(calibration, exit_layer, logits, n, probabilities);
+    if (calibration->deferral == NULL || calibration->deferral[exit_layer - 1].hidden_size == 0) {
         return (float)rung_confidence(probabilities, n, calibration->multi_label);
     }
     float scores[RUNG_DEFERRAL_SCORES];
     rung_deferral_scores(probabilities, n, visit->job.num_tokens, scores);
-    return rung_deferral_confidence(&calibration->deferral[exit], visit->state, scores);
+    return rung_deferral_confidence(&calibration->deferral[exit_layer - 1], state, scores);
+}
+
+/* Tells the machine of an exit; exit_layer 0: the job was cancelled before any. */
+static unsigned feed_exit(rung_visit *visit, rung_event_kind kind, double now_s, uint32_t exit_layer,
+                          const float *logits, const float *state)
+{
+    const rung_cascade_level *level = own_level(visit);
+    float *ordered = visit->logits + visit->cascade->num_classes;
+    for (uint32_t c = 0; c < visit->cascade->num_classes; c++) {
+        ordered[level->class_of[c]] = logits[c];
+    }
+    rung_event event = {.kind = kind,
+                        .now_s = now_s,
+                        .exit_layer = exit_layer,
+                        .num_layers = (uint32_t)level->model->config.num_layers,
+                        .logits = ordered,
+                        .early = kind == RUNG_EVENT_LOCAL_DONE && visit->job.early};
+    if (visit->policy->defer == RUNG_DEFER_LEARNED && exit_layer > 0) {
+        event.deferral = learned_confidence(visit, exit_layer, ordered, state);
+    }
+    return rung_request_step(&visit->machine, &event);
+}
+
+unsigned rung_visit_watched(rung_visit *visit, double now_s)
+{
+    const rung_job *job = &visit->job;
+    return feed_exit(visit, RUNG_EVENT_EXIT, now_s, job->watch_layer, job->watch_logits, job->watch_state);
 }
 
 unsigned rung_visit_computed(rung_visit *visit, double now_s)
 {
-    const rung_cascade_level *level = own_level(visit);
     const rung_job *job = &visit->job;
-    float *ordered = visit->logits + visit->cascade->num_classes;
-    for (uint32_t c = 0; c < visit->cascade->num_classes; c++) {
-        ordered[level->class_of[c]] = job->logits[c];
-    }
     spend(visit, job->compute_s);
     visit->did.exit_layer = job->exit_layer;
-    rung_event event = {.kind = RUNG_EVENT_LOCAL_DONE,
-                        .now_s = now_s,
-                        .exit_layer = job->exit_layer,
-                        .num_layers = (uint32_t)level->model->config.num_layers,
-                        .logits = ordered};
-    if (visit->policy->defer == RUNG_DEFER_LEARNED && job->exit_layer > 0) {
-        event.deferral = learned_confidence(visit, ordered);
-    }
-    return rung_request_step(&visit->machine, &event);
+    return feed_exit(visit, RUNG_EVENT_LOCAL_DONE, now_s, job->exit_layer, job->logits, job->state);
 }
 
 /* One block: levels, probabilities of the answer and of each level. */

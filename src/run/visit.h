@@ -37,9 +37,11 @@ typedef struct rung_visit {
     rung_level_answer did;
     rung_job job;
     /* Memory. */
-    double *workspace; /* the machine's, then the exit state's */
-    float *logits;     /* [2, num_classes] the model's order, the cascade's order */
-    float *state;      /* [hidden_size] the [CLS] state where the level stopped, for learned deferral */
+    double *workspace; /* the machine's, the exit state's, and [num_classes] for what is learned */
+    float
+        *logits; /* [3, num_classes] the model's order, the cascade's order, the model's at the exit that is watched */
+    float *
+        state; /* [2, hidden_size] the [CLS] state where the level stopped, and at the exit that is watched, for learned deferral */
     float *importance; /* [tokens] */
     size_t importance_capacity;
     rung_windows windows; /* of a text that is longer than the model reads */
@@ -64,6 +66,10 @@ rung_status rung_visit_read(rung_visit *visit, rung_stage *stage, rung_error *er
 /* Of the layers of this level, how many give the importance that requests leaving it are pruned by; 0: none. */
 uint32_t rung_visit_importance_layers(const rung_cascade *cascade, const rung_policy *policy, uint32_t level);
 
+/* The exit that the machine watches was passed (job.watched), whether the job still runs (job.on_watch) or not: feeds RUNG_EVENT_EXIT and returns the
+ * actions. Before rung_visit_computed. */
+unsigned rung_visit_watched(rung_visit *visit, double now_s);
+
 /* The job has been run: feeds RUNG_EVENT_LOCAL_DONE and returns the actions. */
 unsigned rung_visit_computed(rung_visit *visit, double now_s);
 
@@ -72,9 +78,11 @@ unsigned rung_visit_computed(rung_visit *visit, double now_s);
 rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to, rung_buffer *body,
                             rung_error *error) RUNG_WARN_UNUSED;
 
-/* Copies results of levels first .. last: the prior on the way up, the reply on the way down. As in the messages, probabilities travel
- * as floats: in one process and over a network the answers are the same bits. */
-void rung_visit_copy_results(rung_request *to, const rung_request *from, uint32_t first, uint32_t last);
+/* What goes with a message without being one: the prior on the way up (rung_request_prior) with the level that it is for (rung_request_skips_to), the results
+ * of `to`'s upper levels on the way down. As in the messages, probabilities travel as floats: in one process and over a network the answers are
+ * the same bits. */
+void rung_visit_pass_up(rung_request *to, const rung_request *from);
+void rung_visit_pass_down(rung_request *to, const rung_request *from);
 
 /* text (a field of that name) is 1 .. 2^31 - 1 bytes of UTF-8. */
 rung_status rung_check_text(const char *field, const char *text, size_t bytes, rung_error *error) RUNG_WARN_UNUSED;

@@ -487,6 +487,7 @@ static rung_status begin_from_level(rung_ticket *ticket, rung_errand *errand, co
     rung_stage *stage = &errand->arrived;
     rung_visit_begin(&errand->visit, policy, 1, message->key);
     errand->visit.policy_name = message->policy[0] != '\0' ? message->policy : NULL;
+    errand->visit.machine.first_level = message->first_level;
     take_prior(errand, message);
     if (message->text == NULL) {
         errand->text_bytes = message->num_ids * RUNG_BYTES_PER_TOKEN;
