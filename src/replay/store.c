@@ -298,12 +298,12 @@ static rung_status make_header(rung_store *store, const char *origin, rung_error
 
 static rung_status load(rung_store *store, const char *origin, rung_error *error)
 {
-    size_t size;
+    size_t size = 0;
     rung_status status = open_file(store, &size, error);
     if (status == RUNG_OK) {
         status = map_file(store, size, error);
     }
-    size_t header_bytes;
+    size_t header_bytes = 0;
     if (status == RUNG_OK) {
         status = rung_store_check_header(store->mapping, size, store->path, origin, &header_bytes, error);
     }

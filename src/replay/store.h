@@ -27,7 +27,7 @@ typedef struct rung_store rung_store;
 
 /* Opens the file `path`, or makes it unless read_only. `origin`: lines that say what the record is of (the models' hashes, the precision),
  * at most RUNG_STORE_MAX_ORIGIN_BYTES. Release with rung_store_close.
- * Reads the headers of all entries, not what they hold: a gigabyte of entries opens at once. A tail that a crash or a full disk damaged is
+ * Reads the headers of all entries, not what they hold. A tail that a crash or a full disk damaged is
  * cut off (read_only: left alone and not seen); the entries before it are kept. Damage inside an entry further in front is found when it is
  * asked for (rung_store_find).
  * RUNG_MISMATCH: made with another origin; names the file and the first line that differs. RUNG_INVALID: not a record, or damaged with
