@@ -1,7 +1,8 @@
-/* fuzz_store.c: any bytes as a record file. The first byte of the input says which checksums are made right first (bit 0: of headers, bit 1: of
- * payloads, too), so that sizes are reached; the rest is the file. Once from memory of just its size, once through the store: what is found can be read to its last number, a file that is
- * refused or only read is as it was, and one that is opened for writing holds what is added, also when it is opened again.
- * Run by fuzz/meson.build over corpus/store/. */
+/* fuzz_store.c: any bytes as a record file. The first byte of the input says which checksums are made right first
+ * (bit 0: of headers, bit 1: of payloads, too), so that sizes are reached; the rest is the file. Once from memory
+ * of just its size, once through the store: what is found can be read to its last number, a file that is refused or
+ * only read is as it was, and one that is opened for writing holds what is added, also when it is opened again. Run
+ * by fuzz/meson.build over corpus/store/. */
 #include "base/hash.h"
 #include "replay/store_format.h"
 

@@ -1,5 +1,5 @@
-/* store_fixture.h: entries of a record whose every number follows from one, and files of bytes. Included by test_store.c and
- * test_store_format.c. */
+/* store_fixture.h: entries of a record whose every number follows from one, and files of bytes. Included by
+ * test_store.c and test_store_format.c. */
 #ifndef RUNG_TESTS_STORE_FIXTURE_H
 #define RUNG_TESTS_STORE_FIXTURE_H
 

@@ -1,4 +1,5 @@
-/* test_dataset_split.c: parts share no row, follow from the seed alone, shrink in proportion, and wrong sizes are refused. */
+/* test_dataset_split.c: parts share no row, follow from the seed alone, shrink in proportion, and wrong sizes are
+ * refused. */
 #include "fit/dataset.h"
 #include "model_fixture.h"
 #include "replay/dataset_split.h"

@@ -1,5 +1,5 @@
-/* test_store.c: a record file through crashes, damage, full disks, other processes and threads: what was added is there with its bits, or it is
- * not found; never is it something else. */
+/* test_store.c: a record file through crashes, damage, full disks, other processes and threads: what was added is
+ * there with its bits, or it is not found; never is it something else. */
 #include "base/parallel.h"
 #include "replay/store.h"
 #include "store_fixture.h"

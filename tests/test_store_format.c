@@ -1,5 +1,5 @@
-/* test_store_format.c: the bytes of a record file: what is written is read back, every size has its limit, nothing damaged or cut is taken for
- * an entry, and headers of other files are told apart. */
+/* test_store_format.c: the bytes of a record file: what is written is read back, every size has its limit, nothing
+ * damaged or cut is taken for an entry, and headers of other files are told apart. */
 #include "model/model.h"
 #include "store_fixture.h"
 

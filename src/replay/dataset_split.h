@@ -1,5 +1,5 @@
-/* dataset_split.h: the rows of a dataset drawn into parts that share none: one to fit on, one to certify on, one to report on. Called by what
- * plans and what evaluates. Pure. */
+/* dataset_split.h: the rows of a dataset drawn into parts that share none: one to fit on, one to certify on, one to
+ * report on. Called by what plans and what evaluates. Pure. */
 #ifndef RUNG_REPLAY_DATASET_SPLIT_H
 #define RUNG_REPLAY_DATASET_SPLIT_H
 
@@ -24,14 +24,16 @@ typedef struct rung_dataset_split {
     size_t *rows; /* of all parts */
 } rung_dataset_split;
 
-/* How the test rows of a dataset are used: "calibrate" 1,250 for temperatures and weights, "certify" 5,000, "report" 6,250. */
+/* How the test rows of a dataset are used: "calibrate" 1,250 for temperatures and weights, "certify" 5,000,
+ * "report" 6,250. */
 #define RUNG_TEST_SPLIT_PARTS 3
 extern const rung_split_size rung_test_split[RUNG_TEST_SPLIT_PARTS];
 
-/* Draws the rows 0 .. num_rows-1 without replacement, in an order that the seed alone decides, and gives part after part its rows. Classes are
- * not balanced. When there are fewer rows than the sizes ask for, all are given out in proportion to the sizes (largest remainder, of equal
- * ones the earlier part): a part may then be empty. When there are more, the rest is in no part. Release with rung_dataset_split_deinit.
- * RUNG_INVALID: no part, or a name twice. RUNG_LIMIT: more than RUNG_SPLIT_MAX_PARTS parts, or than RUNG_DATASET_MAX_ROWS rows. */
+/* Draws the rows 0 .. num_rows-1 without replacement, in an order that the seed alone decides, and gives part after
+ * part its rows. Classes are not balanced. When there are fewer rows than the sizes ask for, all are given out in
+ * proportion to the sizes (largest remainder, of equal ones the earlier part): a part may then be empty. When there
+ * are more, the rest is in no part. Release with rung_dataset_split_deinit. RUNG_INVALID: no part, or a name twice.
+ * RUNG_LIMIT: more than RUNG_SPLIT_MAX_PARTS parts, or than RUNG_DATASET_MAX_ROWS rows. */
 rung_status rung_dataset_split_draw(size_t num_rows, uint64_t seed, const rung_split_size *sizes, size_t num_sizes,
                                     rung_dataset_split *split, rung_error *error) RUNG_WARN_UNUSED;
 

@@ -1,8 +1,9 @@
 /* store.c: the record file. See store.h; its bytes are store_format.c's.
- * Entries of the file are viewed in its mapping, entries that were added in chunks of memory which hold the bytes as they will lie in the file
- * and never move. An entry's slot never moves either: the slots lie in segments, each twice as long as the one before.
- * Checksums of payloads: the last entries are compared when the file is opened, because that is where a crash leaves damage; the others when
- * they are first found, which costs less than reading the entry would and does not make opening read everything. */
+ * Entries of the file are viewed in its mapping, entries that were added in chunks of memory which hold the bytes
+ * as they will lie in the file and never move. An entry's slot never moves either: the slots lie in segments, each
+ * twice as long as the one before. Checksums of payloads: the last entries are compared when the file is opened,
+ * because that is where a crash leaves damage; the others when they are first found, which costs less than reading
+ * the entry would and does not make opening read everything. */
 #include "replay/store.h"
 
 #include "base/hash.h"

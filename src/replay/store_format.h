@@ -1,12 +1,13 @@
 /* store_format.h: the bytes of a record file, for store.c. Pure: no file, no lock.
  *
  *     header      rung_store_header, origin, zeros until a multiple of 8
- *     entry ...   rung_store_entry_header, payload: logits, states, importance, compute_s as f32, zeros until a multiple of 8
+ *     entry ...   rung_store_entry_header, payload (logits, states, importance, compute_s as f32), zeros as above
  *
- * Little-endian; each entry starts at a multiple of 8, so that a mapped file is viewed without copies. Nothing is ever changed in place. The
- * header of an entry has a checksum of its own: the chain of entries is walked by headers alone, and each is certain. The checksum is seeded
- * with the entry's place, so that no payload and no remains of an older file look like an entry. Sizes of the payload follow from the header;
- * no length can contradict them. */
+ * Little-endian; each entry starts at a multiple of 8, so that a mapped file is viewed without copies. Nothing is
+ * ever changed in place. The header of an entry has a checksum of its own: the chain of entries is walked by
+ * headers alone, and each is certain. The checksum is seeded with the entry's place, so that no payload and no
+ * remains of an older file look like an entry. Sizes of the payload follow from the header; no length can
+ * contradict them. */
 #ifndef RUNG_REPLAY_STORE_FORMAT_H
 #define RUNG_REPLAY_STORE_FORMAT_H
 
@@ -44,8 +45,8 @@ size_t rung_store_header_bytes(size_t origin_bytes);
 /* out: [rung_store_header_bytes(strlen(origin))]. */
 void rung_store_put_header(const char *origin, uint8_t *out);
 
-/* The header in front of data [size], which is the file `name`. *header_bytes: where the entries start; 0 when data is nothing or the beginning of
- * just this header (a file whose making was cut off). Errors as rung_store_open. */
+/* The header in front of data [size], which is the file `name`. *header_bytes: where the entries start; 0 when data
+ * is nothing or the beginning of just this header (a file whose making was cut off). Errors as rung_store_open. */
 rung_status rung_store_check_header(const uint8_t *data, size_t size, const char *name, const char *origin,
                                     size_t *header_bytes, rung_error *error) RUNG_WARN_UNUSED;
 
