@@ -49,8 +49,10 @@ static rung_status split(rung_evaluation *evaluation, const rung_evaluation_opti
     size_t from_data = options->tune_data == NULL ? most / TUNE_SHARE : 0;
     size_t rest = most - from_data;
     /* As planner.md's 1,250, 5,000 and 6,250 of 12,500. */
-    const rung_split_size sizes[] = {
-        {"tune", from_data}, {"calibrate", rest / 10}, {"certify", rest * 4 / 10}, {"report", rest - rest / 10 - rest * 4 / 10}};
+    const rung_split_size sizes[] = {{"tune", from_data},
+                                     {"calibrate", rest / 10},
+                                     {"certify", rest * 4 / 10},
+                                     {"report", rest - rest / 10 - rest * 4 / 10}};
     rung_dataset_split drawn;
     size_t first = from_data == 0 ? 1 : 0;
     rung_status status = rung_dataset_split_draw(have, evaluation->seed, sizes + first, 4 - first, &drawn, error);
@@ -151,9 +153,8 @@ static rung_status open_profile(rung_evaluation *evaluation, const char *origin,
 
 static rung_status open_study(rung_evaluation *evaluation, const rung_evaluation_options *options, rung_error *error)
 {
-    rung_status status =
-        rung_replay_create(evaluation->cascade, evaluation->store, evaluation->inputs, evaluation->count,
-                           &evaluation->timing, &evaluation->replay, error);
+    rung_status status = rung_replay_create(evaluation->cascade, evaluation->store, evaluation->inputs,
+                                            evaluation->count, &evaluation->timing, &evaluation->replay, error);
     if (status != RUNG_OK) {
         return status;
     }
@@ -171,8 +172,7 @@ static rung_status open_study(rung_evaluation *evaluation, const rung_evaluation
 rung_status rung_evaluation_open(const rung_cascade *cascade, const rung_evaluation_options *options,
                                  rung_evaluation *evaluation, rung_error *error)
 {
-    *evaluation =
-        (rung_evaluation){.cascade = cascade, .directory = options->directory, .seed = cascade->policy.seed};
+    *evaluation = (rung_evaluation){.cascade = cascade, .directory = options->directory, .seed = cascade->policy.seed};
     rung_buffer origin = {0};
     rung_status status = make_directory(options->directory, error);
     if (status == RUNG_OK) {

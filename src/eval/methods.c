@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const double thresholds[] = {0,    0.52, 0.55, 0.6,  0.65, 0.7,  0.74, 0.78,  0.82, 0.85,  0.875, 0.9,
+static const double thresholds[] = {0,    0.52,  0.55, 0.6,  0.65, 0.7,   0.74,  0.78,  0.82,  0.85,  0.875, 0.9,
                                     0.92, 0.935, 0.95, 0.96, 0.97, 0.977, 0.983, 0.988, 0.992, 0.995, 0.998, 1};
 static const double curves[] = {0, 4, 6, 10, 20, 40};
 static const double alphas[] = {-1, 0.25, 0.5, 0.75, 1};
@@ -16,14 +16,15 @@ static const double patiences[] = {1, 2, 3, 4};
 static const double first_layers[] = {1, 2, 3, 4};
 static const double sureness[] = {0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99};
 /* Entropy in nats: of two classes at .99, .98 … .55. */
-static const double entropies[] = {0, 0.02, 0.04, 0.056, 0.075, 0.098, 0.12, 0.15, 0.18, 0.2, 0.23, 0.27, 0.325, 0.38, 0.44, 0.5, 0.56, 0.61, 0.65};
+static const double entropies[] = {0,    0.02, 0.04,  0.056, 0.075, 0.098, 0.12, 0.15, 0.18, 0.2,
+                                   0.23, 0.27, 0.325, 0.38,  0.44,  0.5,   0.56, 0.61, 0.65};
 static const double little[] = {0, 0.52, 0.55, 0.58, 0.62, 0.66, 0.7, 0.75, 0.8, 0.86};
 static const double shares[] = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
 static const double speedups[] = {1.2, 1.5, 2, 3};
 static const double retentions[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
 
 #define COUNT(values) (sizeof(values) / sizeof(values)[0])
-#define ADD(method, knob_name, setter, at_level, list) \
+#define ADD(method, knob_name, setter, at_level, list)                                                                 \
     add(method, (rung_knob){knob_name, setter, at_level, list, COUNT(list)})
 
 static void add(rung_method *method, rung_knob knob)
@@ -330,10 +331,18 @@ rung_status rung_method_baseline(const rung_cascade *cascade, const char *name, 
     static const struct {
         const char *name;
         void (*add)(const rung_cascade *cascade, rung_method *method);
-    } baselines[] = {{"tabi", add_tabi},           {"tangobert", add_plain},       {"paper", add_paper},
-                     {"pabee", add_pabee},         {"branchynet", add_branchynet}, {"deebert", add_deebert},
-                     {"f-pabee", add_f_pabee},     {"cocktail", add_cocktail},     {"layer-skip", add_layer_skip},
-                     {"power-bert", add_power_bert}, {"random", add_random},       {"single", add_single}};
+    } baselines[] = {{"tabi", add_tabi},
+                     {"tangobert", add_plain},
+                     {"paper", add_paper},
+                     {"pabee", add_pabee},
+                     {"branchynet", add_branchynet},
+                     {"deebert", add_deebert},
+                     {"f-pabee", add_f_pabee},
+                     {"cocktail", add_cocktail},
+                     {"layer-skip", add_layer_skip},
+                     {"power-bert", add_power_bert},
+                     {"random", add_random},
+                     {"single", add_single}};
     for (size_t i = 0; i < COUNT(baselines); i++) {
         if (strcmp(baselines[i].name, name) == 0) {
             rung_method made = {.name = baselines[i].name, .policy = baselines[i].name};
@@ -342,8 +351,9 @@ rung_status rung_method_baseline(const rung_cascade *cascade, const char *name, 
             return RUNG_OK;
         }
     }
-    return rung_fail(error, RUNG_NOT_FOUND,
-                     "method \"%.64s\" is unknown; use rung, tabi, tangobert, paper, pabee, branchynet, deebert, f-pabee, "
-                     "cocktail, layer-skip, power-bert, random or single",
-                     name);
+    return rung_fail(
+        error, RUNG_NOT_FOUND,
+        "method \"%.64s\" is unknown; use rung, tabi, tangobert, paper, pabee, branchynet, deebert, f-pabee, "
+        "cocktail, layer-skip, power-bert, random or single",
+        name);
 }

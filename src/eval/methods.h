@@ -15,13 +15,13 @@ typedef struct rung_method {
 typedef enum rung_part {
     RUNG_PART_NONE = 0,
     RUNG_PART_PRUNING = 1,
-    RUNG_PART_ENSEMBLE = 2,       /* the last level answers alone */
+    RUNG_PART_ENSEMBLE = 2, /* the last level answers alone */
     RUNG_PART_EARLY_EXIT = 4,
-    RUNG_PART_POOLED = 8,         /* the level's own confidence decides */
+    RUNG_PART_POOLED = 8, /* the level's own confidence decides */
     RUNG_PART_EARLY_OFFLOAD = 16,
     RUNG_PART_SPECULATION = 32,
-    RUNG_PART_SKIPPING = 64,      /* of levels, for a request or for all */
-    RUNG_PART_LEARNED = 128,      /* learned deferral */
+    RUNG_PART_SKIPPING = 64, /* of levels, for a request or for all */
+    RUNG_PART_LEARNED = 128, /* learned deferral */
 } rung_part;
 
 /* "rung" with all that it may do but for `without` (rung_part bits). Learned deferral is offered where the cascade's calibration has it for every level below the

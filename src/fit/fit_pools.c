@@ -115,7 +115,7 @@ static rung_status fit_temperature(rung_set_results *r, const double *weights, d
 }
 
 rung_status rung_fit_set(rung_set_results *r, const rung_calibration *calibration, rung_calibration_pool *pool,
-                           rung_error *error)
+                         rung_error *error)
 {
     double weights[RUNG_MAX_LEVELS];
     bool visited[RUNG_MAX_LEVELS] = {false};

@@ -84,8 +84,8 @@ static rung_status replay_calibration_rows(const rung_study *study, const rung_s
 rung_status rung_scheme_fit(const rung_study *study, rung_scheme *scheme, rung_error *error)
 {
     const rung_policy *policy = &scheme->policy;
-    bool pools = !policy->raw_ensemble &&
-                 (policy->weights == RUNG_WEIGHTS_FITTED || policy->weights == RUNG_WEIGHTS_ACCURACY);
+    bool pools =
+        !policy->raw_ensemble && (policy->weights == RUNG_WEIGHTS_FITTED || policy->weights == RUNG_WEIGHTS_ACCURACY);
     rung_status status = RUNG_OK;
     reset_pools(study, scheme);
     for (uint32_t level = 2; pools && status == RUNG_OK && level <= study->cascade->num_levels; level++) {

@@ -160,7 +160,10 @@ static rung_status check(const rung_study *study, rung_error *error)
     const struct {
         const char *name;
         const rung_rows *rows;
-    } parts[] = {{"tune", &study->tune}, {"calibrate", &study->calibrate}, {"certify", &study->certify}, {"report", &study->report}};
+    } parts[] = {{"tune", &study->tune},
+                 {"calibrate", &study->calibrate},
+                 {"certify", &study->certify},
+                 {"report", &study->report}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].rows->count < LEAST_ROWS) {
             return rung_fail(error, RUNG_INVALID, "%zu rows to %s on; at least %d are needed", parts[i].rows->count,

@@ -21,9 +21,10 @@ typedef struct rung_study {
     rung_rows certify;
     rung_rows report;
     /* Made by rung_study_begin. */
-    uint32_t *top_labels;         /* [count] what the top level says of the whole text, of rows in a part */
-    rung_calibration calibration; /* temperature and shape of every exit, accuracies; pools NULL; deferral as the cascade's */
-    double *temperatures;         /* what calibration lends */
+    uint32_t *top_labels; /* [count] what the top level says of the whole text, of rows in a part */
+    rung_calibration
+        calibration;      /* temperature and shape of every exit, accuracies; pools NULL; deferral as the cascade's */
+    double *temperatures; /* what calibration lends */
     double *class_accuracy;
     double *fitted_probabilities; /* [count, num_levels, num_classes] scratch of rung_scheme_fit */
     rung_outcome *outcomes;       /* [count] scratch of rung_scheme_fit */
@@ -61,10 +62,10 @@ typedef struct rung_summary {
     double p50_ms;
     double p95_ms;
     double accuracy;
-    double agreement;                         /* with what the top level says of the whole text */
-    double visited[RUNG_TAPE_LIMIT_LEVELS];   /* share of the requests that the level computed */
-    double compute_ms;                        /* mean, of the level where the request was asked */
-    double bytes_up;                          /* mean, bodies over all links */
+    double agreement;                       /* with what the top level says of the whole text */
+    double visited[RUNG_TAPE_LIMIT_LEVELS]; /* share of the requests that the level computed */
+    double compute_ms;                      /* mean, of the level where the request was asked */
+    double bytes_up;                        /* mean, bodies over all links */
     double bytes_down;
 } rung_summary;
 

@@ -29,7 +29,7 @@ typedef struct rung_search {
 
 typedef struct rung_candidate {
     rung_scheme scheme;
-    rung_summary tuned; /* on the rows to tune on */
+    rung_summary tuned;                  /* on the rows to tune on */
     uint8_t choice[RUNG_TUNE_MAX_KNOBS]; /* by knob: index of its value */
 } rung_candidate;
 

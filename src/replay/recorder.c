@@ -37,12 +37,12 @@ typedef struct slot {
     /* Of the job, grown as needed. */
     float *values; /* logits, then those of every layer, states, importance */
     size_t num_values;
-    double *seconds;           /* [num_layers] */
-    double *exit_workspace;    /* [2, num_classes] */
-    float *importance;         /* [importance_layers, num_tokens] in values */
-    float *all_logits;         /* in values */
-    float *all_states;         /* in values; NULL: none */
-    float *compute_s;          /* [num_layers] in values */
+    double *seconds;            /* [num_layers] */
+    double *exit_workspace;     /* [2, num_classes] */
+    float *importance;          /* [importance_layers, num_tokens] in values */
+    float *all_logits;          /* in values */
+    float *all_states;          /* in values; NULL: none */
+    float *compute_s;           /* [num_layers] in values */
     uint32_t importance_layers; /* of the entry */
 } slot;
 
@@ -225,7 +225,8 @@ static rung_status climb(const filling *shared, worker *self, slot *at, const ru
 {
     uint32_t level = rung_cell_level(wanted->cell);
     rung_cell *asked = rung_tape_cell(shared->tape, wanted->row, 0);
-    bool is_whole = wanted->cell == UINT32_C(1) << (level - 1); /* none computed before; one such cell a row and level */
+    bool is_whole = wanted->cell == UINT32_C(1)
+                                        << (level - 1); /* none computed before; one such cell a row and level */
     rung_status status = RUNG_OK;
     ask(at, &shared->recorder->inputs[wanted->row]);
     for (uint32_t l = 1; status == RUNG_OK && l < level; l++) {
@@ -321,8 +322,9 @@ static rung_status read_chunk(const filling *shared, worker *self, const rung_wa
             return rung_fail_in(error, "input %u", wanted[i].row);
         }
         const rung_job *read = &at->visit[shared->level - 1].job;
-        at->key = rung_record_key_of(shared->recorder->identity[shared->level - 1], variant, (int)cascade_of(shared)->precision,
-                                     model->config.max_tokens, read->ids, read->type_ids, read->num_tokens);
+        at->key = rung_record_key_of(shared->recorder->identity[shared->level - 1], variant,
+                                     (int)cascade_of(shared)->precision, model->config.max_tokens, read->ids,
+                                     read->type_ids, read->num_tokens);
         at->entry = rung_store_find(shared->recorder->store, &at->key);
         if (at->entry != SIZE_MAX) {
             continue;
@@ -340,8 +342,7 @@ static rung_status read_chunk(const filling *shared, worker *self, const rung_wa
     return RUNG_OK;
 }
 
-static rung_status fill_chunk(filling *shared, worker *self, const rung_wanted *wanted, size_t count,
-                              rung_error *error)
+static rung_status fill_chunk(filling *shared, worker *self, const rung_wanted *wanted, size_t count, rung_error *error)
 {
     rung_cell cells[CHUNK] = {{0}};
     size_t num_jobs = 0;

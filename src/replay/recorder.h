@@ -18,9 +18,9 @@ typedef struct rung_wanted {
 typedef struct rung_recorder {
     const rung_cascade *cascade;
     rung_store *store;
-    const rung_input *inputs; /* lent; [count] of the tape */
+    const rung_input *inputs;                              /* lent; [count] of the tape */
     char identity[RUNG_MAX_LEVELS][RUNG_SHA256_HEX_BYTES]; /* of what answers at each level: rung_recorder_identify */
-    size_t computed;          /* texts that a model was run on so far */
+    size_t computed;                                       /* texts that a model was run on so far */
 } rung_recorder;
 
 /* Fills identity: the model's hash, and where a task's heads were put on the model, a hash of both. */

@@ -213,7 +213,8 @@ static rung_status walk_all(rung_replay *replay, rung_tape *tape, pass *shared, 
     return status;
 }
 
-rung_status rung_replay_run(rung_replay *replay, const rung_replay_call *call, rung_outcome *outcomes, rung_error *error)
+rung_status rung_replay_run(rung_replay *replay, const rung_replay_call *call, rung_outcome *outcomes,
+                            rung_error *error)
 {
     rung_tape *tape;
     rung_status status = find_tape(replay, call->policy, &tape, error);

@@ -23,10 +23,11 @@ typedef struct rung_replay_call {
     const double *speeds;                /* [num_levels]; NULL: the cascade's */
     const size_t *rows;                  /* [num_rows] of the inputs, each once */
     size_t num_rows;
-    bool may_compute;                    /* false: a text that the record has not is RUNG_NOT_FOUND */
-    bool notes_decisions;                /* outcomes have decided_label and decided_score */
-    double *probabilities;               /* [count, num_levels, num_classes] by row: what the visited levels said, as it is pooled; NULL */
-    const rung_progress *progress;       /* of what is computed; NULL */
+    bool may_compute;     /* false: a text that the record has not is RUNG_NOT_FOUND */
+    bool notes_decisions; /* outcomes have decided_label and decided_score */
+    double *
+        probabilities; /* [count, num_levels, num_classes] by row: what the visited levels said, as it is pooled; NULL */
+    const rung_progress *progress; /* of what is computed; NULL */
 } rung_replay_call;
 
 /* outcomes [num_rows] in the order of rows. Runs on all threads of the cascade. Not for two threads at once. */

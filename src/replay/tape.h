@@ -18,13 +18,14 @@ typedef struct rung_reading {
 } rung_reading;
 
 typedef struct rung_cell {
-    uint32_t entry;         /* of the record, from 1; 0: not known yet */
-    uint32_t num_tokens;    /* that the level's model reads */
-    uint32_t truncated;     /* tokens beyond its length */
-    uint32_t text_bytes;    /* that it tokenizes; 0: token ids arrived */
-    uint32_t words;         /* of the text; 0: token ids arrived */
-    uint32_t kept_words;    /* of them in what goes up pruned */
-    uint32_t payload_bytes; /* of what goes up from here, above those of an empty text; of cell 0: the text as it was asked */
+    uint32_t entry;      /* of the record, from 1; 0: not known yet */
+    uint32_t num_tokens; /* that the level's model reads */
+    uint32_t truncated;  /* tokens beyond its length */
+    uint32_t text_bytes; /* that it tokenizes; 0: token ids arrived */
+    uint32_t words;      /* of the text; 0: token ids arrived */
+    uint32_t kept_words; /* of them in what goes up pruned */
+    uint32_t
+        payload_bytes; /* of what goes up from here, above those of an empty text; of cell 0: the text as it was asked */
 } rung_cell;
 
 typedef struct rung_tape {

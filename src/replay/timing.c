@@ -105,8 +105,8 @@ static rung_status read_root(const json_t *root, const char *path, const char *o
         return rung_fail(error, RUNG_INVALID, "%s: not a profile of version 1", path);
     }
     if (strcmp(made_of, origin) != 0) {
-        return rung_fail(error, RUNG_MISMATCH, "%s: made with other models or another precision; remove it, or give another directory",
-                         path);
+        return rung_fail(error, RUNG_MISMATCH,
+                         "%s: made with other models or another precision; remove it, or give another directory", path);
     }
     rung_timing made = {.num_levels = (uint32_t)json_array_size(levels)};
     for (size_t l = 0; l < made.num_levels; l++) {

@@ -18,8 +18,8 @@ rung_status rung_walker_init(rung_walker *walker, const rung_walk_place *place, 
     size_t classes = place->num_classes;
     *walker = (rung_walker){.place = place};
     assert(place->num_levels <= RUNG_TAPE_LIMIT_LEVELS);
-    walker->workspace =
-        rung_alloc(place->num_levels * RUNG_REQUEST_WORKSPACE + 3, classes * sizeof *walker->workspace, "replay", error);
+    walker->workspace = rung_alloc(place->num_levels * RUNG_REQUEST_WORKSPACE + 3, classes * sizeof *walker->workspace,
+                                   "replay", error);
     walker->logits = rung_alloc(classes, sizeof *walker->logits, "replay", error);
     if (walker->workspace == NULL || walker->logits == NULL) {
         rung_walker_deinit(walker);
@@ -80,7 +80,8 @@ static double learned_confidence(const rung_walker *walker, const visit *at, uin
     uint32_t n = walker->place->num_classes;
     double *probabilities = exit_workspace(walker) + 2 * n;
     rung_calibrated_probabilities(calibration, layer, logits, n, probabilities);
-    if (calibration->deferral == NULL || calibration->deferral[layer - 1].hidden_size == 0 || at->entry.states == NULL) {
+    if (calibration->deferral == NULL || calibration->deferral[layer - 1].hidden_size == 0 ||
+        at->entry.states == NULL) {
         return (float)rung_confidence(probabilities, n, calibration->multi_label);
     }
     float scores[RUNG_DEFERRAL_SCORES];
@@ -277,8 +278,7 @@ static void charge_cancelled(rung_walker *walker, const visit *at, bool computed
 static uint32_t visit_level(rung_walker *walker, visit *at, uint32_t first_level)
 {
     at->machine->first_level = first_level;
-    unsigned actions =
-        rung_request_step(at->machine, &(rung_event){.kind = RUNG_EVENT_START, .now_s = at->now_s});
+    unsigned actions = rung_request_step(at->machine, &(rung_event){.kind = RUNG_EVENT_START, .now_s = at->now_s});
     walker->did[at->level - 1] = (rung_level_answer){.level = at->level};
     bool sent_whole = (actions & RUNG_ACTION_SEND) != 0;
     at->sent_s = at->now_s;
