@@ -175,7 +175,7 @@ static rung_status find_ranges(drawing *figure, rung_error *error)
 static void put_number(double value, rung_buffer *out)
 {
     char digits[RUNG_NUMBER_BYTES];
-    rung_buffer_text(out, isfinite(value) ? rung_print_number(value, digits) : "NaN");
+    rung_buffer_text(out, isfinite(value) ? rung_print_rounded(value, 12, digits) : "NaN");
 }
 
 /* The text in one line: what would end it is a space. */
