@@ -1,4 +1,5 @@
-/* test_gnuplot.c: the run of a program with stand-ins for gnuplot: what it is given, what it says, and every way to end. */
+/* test_gnuplot.c: the run of a program with stand-ins for gnuplot: what it is given, what it says, and every way to
+ * end. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "eval/gnuplot.h"

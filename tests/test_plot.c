@@ -1,4 +1,5 @@
-/* test_plot.c: the files of a figure, drawn by gnuplot where it is installed; every way in which drawing or writing fails. */
+/* test_plot.c: the files of a figure, drawn by gnuplot where it is installed; every way in which drawing or writing
+ * fails. */
 #include "base/file.h"
 #include "eval/plot.h"
 #include "skip.h"

@@ -1,6 +1,7 @@
 /* heat_strip.c: words as shaded boxes, wrapped into lines, as SVG. See heat_strip.h.
  *
- * The font is monospaced and each text states its length (textLength), so that boxes fit their words whatever font the viewer has. */
+ * The font is monospaced and each text states its length (textLength), so that boxes fit their words whatever font the
+ * viewer has. */
 #include "eval/heat_strip.h"
 
 #include "base/file.h"
@@ -33,7 +34,8 @@ typedef struct box {
     size_t cells; /* its width in characters */
 } box;
 
-/* The code point at text[*offset], which moves on; U+FFFD for a byte that begins none and for what XML 1.0 does not allow. */
+/* The code point at text[*offset], which moves on; U+FFFD for a byte that begins none and for what XML 1.0 does not
+ * allow. */
 static uint32_t next_shown(const char *text, size_t size, size_t *offset)
 {
     for (size_t length = 1; length <= 4 && *offset + length <= size; length++) {
@@ -48,7 +50,8 @@ static uint32_t next_shown(const char *text, size_t size, size_t *offset)
     return 0xFFFD;
 }
 
-/* Columns of a monospaced font: 2 for what East Asian fonts draw wide and for emoji, 0 for marks that stand on the letter before. */
+/* Columns of a monospaced font: 2 for what East Asian fonts draw wide and for emoji, 0 for marks that stand on the
+ * letter before. */
 static size_t cells_of(uint32_t c)
 {
     bool mark = (c >= 0x0300 && c <= 0x036F) || (c >= 0x200B && c <= 0x200F) || (c >= 0xFE00 && c <= 0xFE0F);

@@ -1,5 +1,6 @@
-/* heat_strip.h: a text as boxes, one a word, the darker the more attention the word got (Eq 9), words that were not sent up struck through: Fig. 6 of
- * the paper for a real review. Written as SVG without any other program. Called by what writes reports; knows no models. */
+/* heat_strip.h: a text as boxes, one a word, the darker the more attention the word got (Eq 9), words that were not
+ * sent up struck through: Fig. 6 of the paper for a real review. Written as SVG without any other program. Called by
+ * what writes reports; knows no models. */
 #ifndef RUNG_EVAL_HEAT_STRIP_H
 #define RUNG_EVAL_HEAT_STRIP_H
 
@@ -21,9 +22,9 @@ typedef struct rung_heat_strip {
     size_t num_words;
 } rung_heat_strip;
 
-/* Appends the SVG, 800 pixels wide and as high as it must be. The shade grows evenly from 0 to the importance that 95 % of the words do not
- * exceed, and stays there: a few words often get most of the attention. The legend states that end. RUNG_INVALID names a word whose
- * importance is negative or infinite. */
+/* Appends the SVG, 800 pixels wide and as high as it must be. The shade grows evenly from 0 to the importance that 95 %
+ * of the words do not exceed, and stays there: a few words often get most of the attention. The legend states that end.
+ * RUNG_INVALID names a word whose importance is negative or infinite. */
 rung_status rung_heat_strip_svg(const rung_heat_strip *strip, rung_buffer *out, rung_error *error) RUNG_WARN_UNUSED;
 
 /* The same into a file. */

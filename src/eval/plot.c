@@ -1,6 +1,7 @@
 /* plot.c: the data file and the script of a figure, and the run of gnuplot on them. See plot.h.
  *
- * Texts stand in single quotes in the script, where gnuplot replaces nothing, and the terminal takes them as they are (noenhanced). */
+ * Texts stand in single quotes in the script, where gnuplot replaces nothing, and the terminal takes them as they are
+ * (noenhanced). */
 #include "eval/plot.h"
 
 #include "base/file.h"

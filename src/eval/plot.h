@@ -1,8 +1,10 @@
-/* plot.h: figures of a report, drawn as SVG by gnuplot where there is one. Called by what writes reports; knows nothing of what is drawn.
+/* plot.h: figures of a report, drawn as SVG by gnuplot where there is one. Called by what writes reports; knows nothing
+ * of what is drawn.
  *
- * A figure NAME is three files of a directory: NAME.dat (numbers), NAME.gp (a script that refers to the other two by name, so that `gnuplot NAME.gp`
- * in that directory draws it again, by hand edited or elsewhere) and NAME.svg. Colours are those of Okabe and Ito, which the colour-blind can
- * tell apart; series differ in the shape of their points or the dashes of their lines, too. 800 x 500 pixels. */
+ * A figure NAME is three files of a directory: NAME.dat (numbers), NAME.gp (a script that refers to the other two by
+ * name, so that `gnuplot NAME.gp` in that directory draws it again, by hand edited or elsewhere) and NAME.svg. Colours
+ * are those of Okabe and Ito, which the colour-blind can tell apart; series differ in the shape of their points or the
+ * dashes of their lines, too. 800 x 500 pixels. */
 #ifndef RUNG_EVAL_PLOT_H
 #define RUNG_EVAL_PLOT_H
 
@@ -50,9 +52,10 @@ typedef struct rung_plot {
 
 #define RUNG_PLOT_SERIES 16
 
-/* Writes NAME.dat and NAME.gp into directory, and NAME.svg when `gnuplot` is found (the program's name or path; NULL: "gnuplot"); *drawn says whether
- * it was. An SVG of an earlier run does not stay beside new data. name: letters, digits, '.', '-', '_'. RUNG_INVALID: nothing to draw, or a value
- * at or below 0 on a logarithmic axis. RUNG_IO: a file cannot be written, or gnuplot failed; what it said is in the message. */
+/* Writes NAME.dat and NAME.gp into directory, and NAME.svg when `gnuplot` is found (the program's name or path; NULL:
+ * "gnuplot"); *drawn says whether it was. An SVG of an earlier run does not stay beside new data. name: letters,
+ * digits, '.', '-', '_'. RUNG_INVALID: nothing to draw, or a value at or below 0 on a logarithmic axis. RUNG_IO: a file
+ * cannot be written, or gnuplot failed; what it said is in the message. */
 rung_status rung_plot_write(const rung_plot *plot, const char *directory, const char *name, const char *gnuplot,
                             bool *drawn, rung_error *error) RUNG_WARN_UNUSED;
 

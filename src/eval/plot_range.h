@@ -16,7 +16,8 @@ rung_plot_range rung_plot_range_of(const rung_plot_axis *axis, double least, dou
 /* Where a value lies in a range, 0 at its low end and 1 at its high end. */
 double rung_plot_range_at(rung_plot_range range, double value);
 
-/* The values of a logarithmic axis that have numbers: 1, 2, 5 times powers of ten, more within one decade, fewer over many. Appends "v, v, v". */
+/* The values of a logarithmic axis that have numbers: 1, 2, 5 times powers of ten, more within one decade, fewer over
+ * many. Appends "v, v, v". */
 void rung_plot_log_ticks(rung_plot_range range, rung_buffer *out);
 
 /* A box in pixels: a label, a point, the frame. */
@@ -34,8 +35,9 @@ typedef struct rung_plot_place {
     rung_plot_box box;   /* what it covers */
 } rung_plot_place;
 
-/* A place for a text of this many characters beside the point (x, y), in pixels from the frame's left top: the one of eight that overlaps least with
- * boxes [count] and with what lies outside of frame; of equal ones the first, which is right of the point. */
+/* A place for a text of this many characters beside the point (x, y), in pixels from the frame's left top: the one of
+ * eight that overlaps least with boxes [count] and with what lies outside of frame; of equal ones the first, which is
+ * right of the point. */
 rung_plot_place rung_plot_place_label(size_t characters, double x, double y, const rung_plot_box *boxes, size_t count,
                                       rung_plot_box frame);
 
