@@ -78,9 +78,9 @@ unsigned rung_visit_computed(rung_visit *visit, double now_s);
 rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to, rung_buffer *body,
                             rung_error *error) RUNG_WARN_UNUSED;
 
-/* What goes with a message without being one: the prior on the way up (rung_request_prior) with the level that it is for (rung_request_skips_to), the results
- * of `to`'s upper levels on the way down. As in the messages, probabilities travel as floats: in one process and over a network the answers are
- * the same bits. */
+/* What goes with a message without being one: the prior on the way up (rung_request_prior) with the level that it is for (rung_request_skips_to), the
+ * results of the levels above on the way down. As in the messages, probabilities travel as floats: in one process and over a network the answers
+ * are the same bits. */
 void rung_visit_pass_up(rung_request *to, const rung_request *from);
 void rung_visit_pass_down(rung_request *to, const rung_request *from);
 
