@@ -63,10 +63,16 @@ FAMILIES = {
     ),
     "roberta": Family(
         "RobertaForSequenceClassification", "roberta.", "encoder.layer.", "classifier.dense", "classifier.out_proj",
-        positions_follow_padding=True,
+        has_types=False, positions_follow_padding=True,
     ),
 }  # fmt: skip
-ACTIVATIONS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+
+
+def gelu_tanh(x):
+    return F.gelu(x, approximate="tanh")
+
+
+ACTIVATIONS = {"gelu": F.gelu, "gelu_new": gelu_tanh, "gelu_pytorch_tanh": gelu_tanh, "relu": F.relu}
 
 
 def read_weights(directory):
@@ -120,7 +126,7 @@ class Encoder:
         activation = self.config.get(self.family.activation, "gelu")
         if activation not in ACTIVATIONS:
             raise ModelError(f'{path}: {self.family.activation} "{activation}" is none of {", ".join(ACTIVATIONS)}')
-        self.gelu = ACTIVATIONS[activation]
+        self.activation = ACTIVATIONS[activation]
         self.num_layers = self.config[self.family.num_layers]
         self.hidden_size = self.config[self.family.hidden_size]
         self.num_heads = self.config[self.family.num_heads]
@@ -178,7 +184,12 @@ class Encoder:
         prefix = self.family.prefix + "embeddings."
         x = F.embedding(ids, self.weights[prefix + "word_embeddings.weight"])
         positions = self.weights[prefix + "position_embeddings.weight"]
-        x = x + positions[self.first_position : self.first_position + ids.shape[1]]
+        if self.family.positions_follow_padding:
+            # A padding token that a text spells out takes no position.
+            there = ids != self.first_position - 1
+            x = x + F.embedding(there.cumsum(1) * there + self.first_position - 1, positions)
+        else:
+            x = x + positions[: ids.shape[1]]
         table = self.weights.get(prefix + "token_type_embeddings.weight")
         if table is not None:
             x = x + F.embedding(types if self.family.has_types and types is not None else torch.zeros_like(ids), table)
@@ -200,7 +211,7 @@ class Encoder:
         context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         context = context.transpose(1, 2).reshape(old.shape)
         x = self._norm(self._drop(self._linear(context, name + family.attention_output)) + old, name + family.attention_norm)
-        inner = F.gelu(self._linear(x, name + family.ffn_in), approximate=self.gelu)
+        inner = self.activation(self._linear(x, name + family.ffn_in))
         return self._norm(self._drop(self._linear(inner, name + family.ffn_out)) + x, name + family.output_norm), query, key
 
     def logits(self, ids, types=None, mask=None):

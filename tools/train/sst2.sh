@@ -5,7 +5,7 @@
 # The cloud's model learns from the labels; the edge's and the end's from the cloud's answers to the same sentences and to
 # SENTENCES others out of unlabelled reviews, which rung labels. What is there already is not made again. Choices are made
 # by the dev split; the test split is not read. Environment: PYTHON (python3; needs requirements.txt), RUNG
-# (build/rung), SHARED (../shared), SENTENCES (80000).
+# (build/src/cli/rung), SHARED (../shared), SENTENCES (80000).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 if [ $# -lt 1 ]; then
@@ -15,7 +15,7 @@ fi
 out=$1
 shift
 python=${PYTHON:-python3}
-rung=${RUNG:-$root/build/rung}
+rung=${RUNG:-$root/build/src/cli/rung}
 shared=${SHARED:-$root/../shared}
 train=$shared/data/sst2/train.jsonl.zst
 dev=$shared/data/sst2/dev.jsonl.zst
