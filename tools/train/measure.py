@@ -30,7 +30,7 @@ def parse_arguments():
     parser.add_argument("--teacher-outputs", metavar="FILE", help="what `rung classify --json` said about the same lines")
     parser.add_argument("--hold-out", type=int, default=1, metavar="N", help="measure every Nth row (1)")
     parser.add_argument("--prune-with", metavar="DIR", help="model of the level below")
-    parser.add_argument("--prune-layers", type=int, default=1, metavar="N", help="its layers that make importance (1)")
+    parser.add_argument("--prune-layers", type=int, default=2, metavar="N", help="its layers that make importance (2)")
     parser.add_argument("--alphas", type=float, nargs="+", default=[0.5], help="(0.5)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)

@@ -45,7 +45,7 @@ def parse_arguments(arguments=None):
     add("--temperature", type=float, default=2.0, help="of the teacher's and the exits' probabilities (2)")
     add("--hard-weight", type=float, help="weight of true labels beside the teacher's, per text (0.2; 1 without a teacher)")
     add("--prune-with", metavar="DIR", help="model of the level below: texts are read as it would send them up")
-    add("--prune-layers", type=int, default=1, metavar="N", help="its layers that make importance (1)")
+    add("--prune-layers", type=int, default=2, metavar="N", help="its layers that make importance (2)")
     add("--prune-share", type=float, default=0.5, help="share of readings that are pruned (0.5)")
     add("--alpha", type=float, nargs=2, default=[0.0, 1.0], metavar=("LOW", "HIGH"), help="range of alpha (0 1)")
     add("--exit-weights", default="depth", help="depth, even or a number for each exit (depth)")
