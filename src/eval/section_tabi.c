@@ -221,8 +221,8 @@ static void write_tuned_goal(const arena *a, rung_report *report, const duel *d,
     bool reached = tabi->ours_faster.value >= GOAL_TUNED && has_gap && tabi->gap_closed.value >= GOAL_GAP;
     char gap[96] = "there is none";
     if (has_gap) {
-        snprintf(gap, sizeof gap, "%.0f %% [%.0f, %.0f]", tabi->gap_closed.value * 100, tabi->gap_closed.low * 100,
-                 tabi->gap_closed.high * 100);
+        snprintf(gap, sizeof gap, "%.0f %% [%.0f, %.0f]", rung_whole_percent(tabi->gap_closed.value),
+                 rung_whole_percent(tabi->gap_closed.low), rung_whole_percent(tabi->gap_closed.high));
     }
     rung_report_goal(
         report, reached,
