@@ -5,6 +5,8 @@
 
 #include "eval/contest.h"
 
+#include <math.h>
+
 /* Zero-initialise; release with rung_contender_deinit. */
 typedef struct rung_contender {
     const char *name; /* in tables, lent */
@@ -45,5 +47,11 @@ rung_status rung_compare(const rung_bootstrap *bootstrap, rung_comparison *compa
 
 /* The oracle's mean time (ms) at what ours reached. */
 double rung_comparison_oracle_ms(const rung_comparison *comparison);
+
+/* Without a sign before 0. */
+static inline double rung_whole_percent(double share)
+{
+    return rint(share * 100) + 0.0;
+}
 
 #endif

@@ -179,7 +179,8 @@ static void write_gap(const headline *h, rung_report *report, const char *name, 
         "Against %s: %.2f times less mean time [%.2f, %.2f], and %.0f %% of the gap to the oracle closed [%.0f, "
         "%.0f].",
         label, baseline->ours_faster.value, baseline->ours_faster.low, baseline->ours_faster.high,
-        baseline->gap_closed.value * 100, baseline->gap_closed.low * 100, baseline->gap_closed.high * 100);
+        rung_whole_percent(baseline->gap_closed.value), rung_whole_percent(baseline->gap_closed.low),
+        rung_whole_percent(baseline->gap_closed.high));
 }
 
 static void write_findings(const headline *h, rung_report *report)
