@@ -217,8 +217,10 @@ static void write_introduction(rung_report *report, const family *families)
         report,
         "Points on the rows to report on: `policy: paper` over its own grid of tau and t (%zu policies, the rest by "
         "default); the same policy with everything swept that the paper leaves open (p, alpha, k, weights) "
-        "and thresholds by level, searched with as many trials as ours (the %zu policies that are its frontier of "
-        "accuracy on the rows to tune on); and ours, chosen in the same way (%zu policies). At %d accuracies, "
+        "and thresholds by level, searched with as many trials as ours (the %zu policies that are worth having on "
+        "the rows to tune on, by accuracy or by agreement); and ours, chosen in the same way, with the top level "
+        "alone, "
+        "which is deployed where nothing else will do (%zu policies). At %d accuracies, "
         "evenly spaced inside the paper's frontier, each side takes its fastest policy with at least this "
         "accuracy. The frontiers and the accuracies are made again for every resample. All points: "
         "[paper_points.csv](paper_points.csv).",
