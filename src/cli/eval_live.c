@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IN_PROCESS 100      /* report rows that the files are compared on without processes */
-#define LATENCY_GOAL 0.10   /* mean time of real processes against the replay's */
+#define IN_PROCESS 100    /* report rows that the files are compared on without processes */
+#define LATENCY_GOAL 0.10 /* mean time of real processes against the replay's */
 #define COUNT(values) (sizeof(values) / sizeof(values)[0])
 
 /* One run of the nodes. */
@@ -168,13 +168,14 @@ static rung_status write_live(const live_run *run, rung_report *report, rung_err
     rung_report_goal(report, fabs(off) <= LATENCY_GOAL,
                      "mean time of real processes within %g %% of the replay's: %.2f ms against %.2f ms (%+.1f %%).",
                      100 * LATENCY_GOAL, live_ms, replay_ms, 100 * off);
-    rung_report_text(report,
-                     "The times are compute divided by the level's speed, waiting, and links, added up over the levels. "
-                     "The replay takes compute from the profile; the nodes measure it while they share this machine "
-                     "with the client and with whatever else runs on it. %zu of %zu requests waited a millisecond or "
-                     "more for another. On the client's clock a request took %.2f ms, computed at this machine's own "
-                     "speed. One by one: [live.csv](live.csv).",
-                     run->queued, run->count, mean(run->wall_ms, run->count));
+    rung_report_text(
+        report,
+        "The times are compute divided by the level's speed, waiting, and links, added up over the levels. "
+        "The replay takes compute from the profile; the nodes measure it while they share this machine "
+        "with the client and with whatever else runs on it. %zu of %zu requests waited a millisecond or "
+        "more for another. On the client's clock a request took %.2f ms, computed at this machine's own "
+        "speed. One by one: [live.csv](live.csv).",
+        run->queued, run->count, mean(run->wall_ms, run->count));
     return status;
 }
 
@@ -183,8 +184,7 @@ static rung_status deploy(live_run *run, const rung_options *options, double agr
 {
     rung_deployment_check check = {0};
     const char *data = cli_base_name(rung_options_text(options, RUNG_OPTION_DATA));
-    rung_status status =
-        rung_deployment_write(run->evaluation, run->scheme, agreement, data, run->directory, error);
+    rung_status status = rung_deployment_write(run->evaluation, run->scheme, agreement, data, run->directory, error);
     if (status == RUNG_OK) {
         status = rung_deployment_compare(run->evaluation, run->scheme, run->directory, IN_PROCESS, &check, error);
     }
@@ -192,10 +192,10 @@ static rung_status deploy(live_run *run, const rung_options *options, double agr
         return status;
     }
     rung_report_heading(report, 2, "Deployed");
-    rung_report_text(report,
-                     "[deploy/cascade.yaml](deploy/cascade.yaml) and [deploy/calibration.json](deploy/calibration.json) "
-                     "are what rung would deploy, as it was evaluated: `rung classify -c deploy/cascade.yaml`, `rung "
-                     "serve -c deploy/cascade.yaml --level ...`.");
+    rung_report_text(
+        report, "[deploy/cascade.yaml](deploy/cascade.yaml) and [deploy/calibration.json](deploy/calibration.json) "
+                "are what rung would deploy, as it was evaluated: `rung classify -c deploy/cascade.yaml`, `rung "
+                "serve -c deploy/cascade.yaml --level ...`.");
     rung_report_goal(report, check.same == check.compared,
                      "the files that were written give the replay's answers in one process: %zu of %zu report rows.",
                      check.same, check.compared);

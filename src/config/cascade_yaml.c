@@ -79,8 +79,8 @@ static void put_link_figures(rung_buffer *out, const rung_cascade_config *config
         if (!is_given(value)) {
             continue;
         }
-        const char *name = rung_option_spec_of((rung_option_id)(RUNG_OPTION_LEVEL_LINK + (unsigned)key))->key +
-                           sizeof LINK_PREFIX - 1;
+        const char *name =
+            rung_option_spec_of((rung_option_id)(RUNG_OPTION_LEVEL_LINK + (unsigned)key))->key + sizeof LINK_PREFIX - 1;
         size_t length = strcspn(name, ".");
         bool in_section = name[length] == '.';
         if (in_section && strncmp(section, name, length + 1) != 0) {
@@ -103,8 +103,7 @@ static rung_status put_link(rung_buffer *out, const rung_cascade_config *config,
     if (preset != NULL) {
         rung_buffer_format(out, "      preset: %s\n", preset->text);
     }
-    rung_status status =
-        trace != NULL ? put_path(out, "      trace", trace->directory, trace->text, error) : RUNG_OK;
+    rung_status status = trace != NULL ? put_path(out, "      trace", trace->directory, trace->text, error) : RUNG_OK;
     put_link_figures(out, config, level);
     return status;
 }

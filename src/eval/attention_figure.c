@@ -37,9 +37,9 @@ static rung_status find_entry(const ascent *a, uint32_t level, rung_record_entry
 {
     const rung_cascade *cascade = a->evaluation->cascade;
     const rung_job *job = &a->visit[level - 1].job;
-    rung_record_key key =
-        rung_record_key_of(a->recorder.identity[level - 1], NULL, (int)cascade->precision,
-                           cascade->level[level - 1].model->config.max_tokens, job->ids, job->type_ids, job->num_tokens);
+    rung_record_key key = rung_record_key_of(a->recorder.identity[level - 1], NULL, (int)cascade->precision,
+                                             cascade->level[level - 1].model->config.max_tokens, job->ids,
+                                             job->type_ids, job->num_tokens);
     size_t index = rung_store_find(a->evaluation->store, &key);
     if (index == SIZE_MAX) {
         return rung_fail(error, RUNG_NOT_FOUND, "the record has nothing of a text at level %u", level);

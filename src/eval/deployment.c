@@ -46,8 +46,7 @@ static rung_status reserve(writing *w, rung_error *error)
     w->labels = rung_alloc(n, sizeof *w->labels, "calibration", error);
     w->probabilities = rung_alloc(n, classes * sizeof *w->probabilities, "calibration", error);
     w->outcomes = rung_alloc(n, sizeof *w->outcomes, "calibration", error);
-    w->said =
-        rung_alloc(study->count, study->cascade->num_levels * classes * sizeof *w->said, "calibration", error);
+    w->said = rung_alloc(study->count, study->cascade->num_levels * classes * sizeof *w->said, "calibration", error);
     bool failed = w->labels == NULL || w->probabilities == NULL || w->outcomes == NULL || w->said == NULL;
     return failed ? RUNG_NO_MEMORY : RUNG_OK;
 }
@@ -249,8 +248,7 @@ static rung_status take_pool(writing *w, uint32_t set, uint32_t num_levels, rung
     rung_scores by_accuracy = {0};
     rung_scores by_fit = {0};
     size_t n = gather_pool(w, set, num_levels, RUNG_WEIGHTS_ACCURACY);
-    rung_status status =
-        n > 0 ? rung_scores_of(w->probabilities, w->labels, n, classes, &by_accuracy, error) : RUNG_OK;
+    rung_status status = n > 0 ? rung_scores_of(w->probabilities, w->labels, n, classes, &by_accuracy, error) : RUNG_OK;
     if (status == RUNG_OK && n > 0) {
         n = gather_pool(w, set, num_levels, RUNG_WEIGHTS_FITTED);
         status = rung_scores_of(w->probabilities, w->labels, n, classes, &by_fit, error);
@@ -309,8 +307,8 @@ static rung_status write_files(writing *w, const char *directory, rung_error *er
     rung_buffer_text(&yaml, "# The policy that rung eval found, with the calibration that it was evaluated with.\n");
     rung_status status = calibration == NULL || cascade == NULL ? RUNG_NO_MEMORY : RUNG_OK;
     if (status == RUNG_OK) {
-        status = rung_cascade_config_put(&yaml, &w->evaluation->cascade->config, "calibration.json",
-                                         &w->scheme->policy, error);
+        status = rung_cascade_config_put(&yaml, &w->evaluation->cascade->config, "calibration.json", &w->scheme->policy,
+                                         error);
     }
     if (status == RUNG_OK) {
         status = rung_calibration_file_save(&w->file, calibration, error);
@@ -398,8 +396,10 @@ static rung_status compare_fitted(const rung_evaluation *evaluation, const rung_
         const rung_level_calibration *b = &deployed->calibration.level[l];
         if (!same_curve(a->temperature, b->temperature, a->num_exits) ||
             !same_curve(a->shape, b->shape, a->num_exits) || a->accuracy != b->accuracy) {
-            status = rung_fail(error, RUNG_MISMATCH, "the calibration of level %u that was written is not what was "
-                               "evaluated", l + 1);
+            status = rung_fail(error, RUNG_MISMATCH,
+                               "the calibration of level %u that was written is not what was "
+                               "evaluated",
+                               l + 1);
         }
     }
     for (uint32_t set = 1; status == RUNG_OK && set >> deployed->num_levels == 0; set++) {
@@ -431,15 +431,13 @@ static rung_status open_deployed(const rung_evaluation *evaluation, const char *
     rung_cascade_config config = {0};
     rung_open_options options = {.isa = evaluation->cascade->kernels->name, .threads = evaluation->cascade->threads};
     char *path = rung_path_join(directory, "cascade.yaml", error);
-    rung_status status =
-        path == NULL ? RUNG_NO_MEMORY : rung_cascade_config_load(path, NULL, NULL, &config, error);
+    rung_status status = path == NULL ? RUNG_NO_MEMORY : rung_cascade_config_load(path, NULL, NULL, &config, error);
     free(path);
     return status == RUNG_OK ? rung_cascade_open_config(&config, &options, cascade, error) : status;
 }
 
 static rung_status classify(const rung_evaluation *evaluation, const rung_cascade *deployed,
-                            const rung_outcome *outcomes, size_t count, rung_deployment_check *check,
-                            rung_error *error)
+                            const rung_outcome *outcomes, size_t count, rung_deployment_check *check, rung_error *error)
 {
     char(*ids)[RUNG_DEPLOYMENT_ID_BYTES] = rung_alloc(count, sizeof *ids, "inputs", error);
     rung_input *inputs = rung_alloc(count, sizeof *inputs, "inputs", error);

@@ -87,9 +87,9 @@ static rung_status run_variant(const contest *c, const rung_evaluation *evaluati
     rung_method_rung(evaluation->cascade, of->without, &method);
     method.name = of->name;
     size_t trials = c->report->trials / TRIALS_SHARE;
-    rung_status status = pick == NULL ? RUNG_NO_MEMORY
-                                      : rung_entrant_tune(evaluation, &method, NULL, trials > 0 ? trials : 1, NULL,
-                                                          &entrant, error);
+    rung_status status =
+        pick == NULL ? RUNG_NO_MEMORY
+                     : rung_entrant_tune(evaluation, &method, NULL, trials > 0 ? trials : 1, NULL, &entrant, error);
     if (status == RUNG_OK) {
         status = rung_pick_agreeing(evaluation, &entrant, c->agreement, c->delta, pick, error);
     }
@@ -140,8 +140,8 @@ static rung_status measure_all(contest *c, rung_error *error)
         const variant *of = &c->variants[i];
         if (is_possible(c, of)) {
             rung_contender *out = &c->items[c->measured];
-            status = of->uncalibrated ? run_uncalibrated(c, of, out, error)
-                                      : run_variant(c, c->evaluation, of, out, error);
+            status =
+                of->uncalibrated ? run_uncalibrated(c, of, out, error) : run_variant(c, c->evaluation, of, out, error);
             c->measured += status == RUNG_OK;
         }
         rung_progress_report(c->report->progress, c->variants[0].name, i + 1, c->count);
@@ -208,15 +208,16 @@ rung_status rung_section_ablations(const rung_evaluation *evaluation, rung_repor
     more.variants = added;
     more.count = COUNT(added);
     rung_report_heading(report, 2, "Ablations");
-    rung_report_text(report,
-                     "rung without one of its parts, each variant tuned anew with %zu policies and certified to agree "
-                     "with the top level on %g %% (confidence %g). A ratio above 1 is what the part is worth; one whose "
-                     "interval holds 1 is not distinguishable from nothing. \"Without temperatures\" leaves those of "
-                     "the exits at 1; those of the pools are fitted as always.%s",
-                     report->trials / TRIALS_SHARE, 100 * agreement, 1 - delta,
-                     has_learned(evaluation)
-                         ? ""
-                         : " This cascade's calibration has no learned deferral: it is neither taken away nor added.");
+    rung_report_text(
+        report,
+        "rung without one of its parts, each variant tuned anew with %zu policies and certified to agree "
+        "with the top level on %g %% (confidence %g). A ratio above 1 is what the part is worth; one whose "
+        "interval holds 1 is not distinguishable from nothing. \"Without temperatures\" leaves those of "
+        "the exits at 1; those of the pools are fitted as always.%s",
+        report->trials / TRIALS_SHARE, 100 * agreement, 1 - delta,
+        has_learned(evaluation)
+            ? ""
+            : " This cascade's calibration has no learned deferral: it is neither taken away nor added.");
     rung_status status = run_contest(&away, "ablations", error);
     if (status == RUNG_OK) {
         rung_report_heading(report, 3, "Each part alone");

@@ -55,8 +55,8 @@ static rung_status reserve(examined *x, rung_error *error)
     size_t classes = x->evaluation->cascade->num_classes;
     size_t n = study->report.count;
     x->outcomes = rung_alloc(n, sizeof *x->outcomes, "calibration", error);
-    x->said = rung_alloc(study->count, x->evaluation->cascade->num_levels * classes * sizeof *x->said, "calibration",
-                         error);
+    x->said =
+        rung_alloc(study->count, x->evaluation->cascade->num_levels * classes * sizeof *x->said, "calibration", error);
     x->after = rung_alloc(n, classes * sizeof *x->after, "calibration", error);
     x->before = rung_alloc(n, classes * sizeof *x->before, "calibration", error);
     x->labels = rung_alloc(n, sizeof *x->labels, "calibration", error);
@@ -244,8 +244,10 @@ static rung_status draw_reliability(const examined *x, rung_report *report, uint
     const char *level_name = x->evaluation->cascade->level[level - 1].name;
     snprintf(title, sizeof title, "Reliability at level %u (%.32s), %s", level, level_name, x->name);
     snprintf(name, sizeof name, "reliability_%s_level%u", x->file, level);
-    snprintf(caption, sizeof caption, "how often the answer is right by how sure it is, %zu requests in bins of equal "
-             "size, %s, level %u", x->n, x->name, level);
+    snprintf(caption, sizeof caption,
+             "how often the answer is right by how sure it is, %zu requests in bins of equal "
+             "size, %s, level %u",
+             x->n, x->name, level);
     rung_plot plot = {.title = title,
                       .x = {.label = "confidence"},
                       .y = {.label = "share that is right"},
@@ -286,8 +288,8 @@ static rung_status examine_level(examined *x, uint32_t level, rung_table *table,
     if (status != RUNG_OK) {
         return status;
     }
-    const double cells[] = {after.accuracy, before.ece,   after.ece,    chance,
-                            before.nll,     after.nll, before.brier, after.brier};
+    const double cells[] = {after.accuracy, before.ece, after.ece,    chance,
+                            before.nll,     after.nll,  before.brier, after.brier};
     for (size_t c = 0; c < sizeof cells / sizeof cells[0]; c++) {
         rung_table_number(table, cells[c]);
     }

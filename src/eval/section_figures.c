@@ -30,8 +30,7 @@ static rung_status draw_offload(rung_report *report, rung_error *error)
             x[i] = 0.5 + 0.5 * (double)i / (POINTS - 1);
             y[c][i] = rung_offload_probability(&policy, 1, x[i]);
         }
-        series[c] =
-            (rung_plot_series){.name = names[c], .style = RUNG_PLOT_LINES, .count = POINTS, .x = x, .y = y[c]};
+        series[c] = (rung_plot_series){.name = names[c], .style = RUNG_PLOT_LINES, .count = POINTS, .x = x, .y = y[c]};
     }
     rung_plot plot = {.title = "Probability that a request goes up (Eq 7, t = 0.7)",
                       .x = {.label = "confidence", .low = 0.5, .high = 1},
@@ -79,8 +78,8 @@ static rung_status draw_attention(const rung_evaluation *evaluation, rung_report
                              evaluation->cascade->labels[label]);
             continue;
         }
-        status = rung_attention_figures(evaluation, report, &policy, evaluation->study.report.rows[found], label + 1,
-                                        error);
+        status =
+            rung_attention_figures(evaluation, report, &policy, evaluation->study.report.rows[found], label + 1, error);
     }
     return status;
 }
@@ -352,7 +351,7 @@ static rung_status draw_latencies(rung_report *report, const rung_measured *show
 static rung_status draw_exits(const rung_evaluation *evaluation, rung_report *report, const rung_measured *shown,
                               rung_error *error)
 {
-    enum { MOST = RUNG_TAPE_LIMIT_LEVELS * RUNG_TIMING_MAX_LAYERS, SERIES = 3, NAME_BYTES = 12 };
+    enum { MOST = RUNG_TAPE_LIMIT_LEVELS * RUNG_TIMING_MAX_LAYERS, SERIES = 3, NAME_BYTES = 32 };
     static const size_t which[SERIES] = {OURS, PAPER, TABI};
     const rung_cascade *cascade = evaluation->cascade;
     size_t first[RUNG_TAPE_LIMIT_LEVELS];

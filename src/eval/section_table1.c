@@ -36,8 +36,8 @@ static rung_status measure_scheme(const rung_evaluation *evaluation, const rung_
     rung_measured measured = {0};
     rung_status status = rung_measure(evaluation, scheme, NULL, &measured, error);
     if (status == RUNG_OK) {
-        status = rung_bootstrap_run(&report->bootstrap, measured.n, mean_of, measured.latency_ms, 1, &cell->mean_ms,
-                                    error);
+        status =
+            rung_bootstrap_run(&report->bootstrap, measured.n, mean_of, measured.latency_ms, 1, &cell->mean_ms, error);
     }
     if (status == RUNG_OK) {
         double n = (double)measured.n;
@@ -112,8 +112,7 @@ static rung_status measure_grid(const rung_evaluation *evaluation, const rung_re
     for (size_t i = 0; i < RUNG_TABLE1_TAUS; i++) {
         for (size_t k = 0; k < RUNG_TABLE1_THRESHOLDS; k++) {
             rung_policy policy;
-            rung_status status =
-                paper_policy(evaluation, rung_table1_tau[i], rung_table1_threshold[k], &policy, error);
+            rung_status status = paper_policy(evaluation, rung_table1_tau[i], rung_table1_threshold[k], &policy, error);
             if (status == RUNG_OK) {
                 status = measure_policy(evaluation, report, &policy, &table1->cell[i][k], error);
             }
@@ -159,15 +158,14 @@ static void write_sentence(rung_report *report, const rung_table1 *table1)
     const rung_table1_cell *off = &table1->cell[0][1];
     const rung_table1_cell *small = &table1->cell[3][1];
     const rung_table1_cell *large = &table1->cell[1][1];
-    rung_report_text(report,
-                     "The paper's text recommends t = .8 with tau = 1e-5 for \"approximately 17 %%\" less time; its own "
-                     "table says 5.0 %% less time and 3.2 points less accuracy. Here tau = 1e-5 changes the mean time "
-                     "by %+.1f %% and the accuracy by %+.2f points against tau = 0, and tau = .01 by %+.1f %% and "
-                     "%+.2f points.",
-                     100 * (small->mean_ms.value / off->mean_ms.value - 1),
-                     100 * (small->accuracy.value - off->accuracy.value),
-                     100 * (large->mean_ms.value / off->mean_ms.value - 1),
-                     100 * (large->accuracy.value - off->accuracy.value));
+    rung_report_text(
+        report,
+        "The paper's text recommends t = .8 with tau = 1e-5 for \"approximately 17 %%\" less time; its own "
+        "table says 5.0 %% less time and 3.2 points less accuracy. Here tau = 1e-5 changes the mean time "
+        "by %+.1f %% and the accuracy by %+.2f points against tau = 0, and tau = .01 by %+.1f %% and "
+        "%+.2f points.",
+        100 * (small->mean_ms.value / off->mean_ms.value - 1), 100 * (small->accuracy.value - off->accuracy.value),
+        100 * (large->mean_ms.value / off->mean_ms.value - 1), 100 * (large->accuracy.value - off->accuracy.value));
 }
 
 typedef struct sweep {
