@@ -79,26 +79,30 @@ static rung_errand *list_pop(errand_list *list)
     return errand;
 }
 
-/* Of the layers that give the importance there is one number a batch, so that only errands of one number go together. */
+/* Of the layers that give the importance there is one number a batch, and one variant of its model. */
 static uint32_t importance_layers(const rung_errand *errand)
 {
     return rung_visit_importance_layers(errand->visit.cascade, errand->visit.policy, errand->visit.level);
 }
 
+static bool run_alike(const rung_errand *a, const rung_errand *b)
+{
+    return a->generation == b->generation && importance_layers(a) == importance_layers(b) &&
+           rung_variant_equal(&a->visit.policy->variant, &b->visit.policy->variant);
+}
+
 /* Takes a fair share of what waits, so that idle workers get some as well: what fits into one batch and belongs together. */
-static size_t take_batch(rung_workers *all, worker *self, size_t num_idle, uint32_t *layers)
+static size_t take_batch(rung_workers *all, worker *self, size_t num_idle)
 {
     size_t share = (all->queue.count + num_idle) / (num_idle + 1);
     size_t bytes = 0;
     size_t count = 0;
     while (all->queue.first != NULL && count < share && count < MAX_BATCH_ERRANDS) {
         rung_errand *next = all->queue.first;
-        uint32_t its_layers = importance_layers(next);
         bool fits = (bytes + next->cost_bytes) / RUNG_BYTES_PER_TOKEN <= next->generation->config.batch_max_tokens;
-        if (count > 0 && (!fits || next->generation != self->computing[0]->generation || its_layers != *layers)) {
+        if (count > 0 && (!fits || !run_alike(next, self->computing[0]))) {
             break;
         }
-        *layers = its_layers;
         bytes += next->cost_bytes;
         self->computing[count++] = list_pop(&all->queue);
     }
@@ -141,7 +145,7 @@ static rung_status enter_generation(worker *self, rung_generation *generation, r
 }
 
 /* Returns the cost of what ran to its end: what left uncomputed took no time, and says nothing of what work costs. */
-static size_t compute(worker *self, size_t count, uint32_t layers)
+static size_t compute(worker *self, size_t count)
 {
     rung_error error;
     rung_status ready = enter_generation(self, self->computing[0]->generation, &error);
@@ -160,7 +164,8 @@ static size_t compute(worker *self, size_t count, uint32_t layers)
         }
     }
     if (num_jobs > 0) {
-        rung_batch_run(&self->batch, self->jobs, num_jobs, layers, NULL);
+        const rung_errand *any = self->computing[0];
+        rung_batch_run(&self->batch, self->jobs, num_jobs, importance_layers(any), &any->visit.policy->variant);
     }
     size_t bytes = 0;
     now_s = rung_clock_s();
@@ -303,8 +308,7 @@ static void *work(void *argument)
         if (all->stopping) {
             break;
         }
-        uint32_t layers = 0;
-        size_t count = take_batch(all, self, all->idle, &layers);
+        size_t count = take_batch(all, self, all->idle);
         if (count == 0) {
             continue;
         }
@@ -313,7 +317,7 @@ static void *work(void *argument)
         pthread_mutex_unlock(&all->lock);
         wake(called);
         double started_s = rung_clock_s();
-        size_t bytes = compute(self, count, layers);
+        size_t bytes = compute(self, count);
         double seconds = rung_clock_s() - started_s;
         pthread_mutex_lock(&all->lock);
         give_back(self, count, bytes, seconds);
