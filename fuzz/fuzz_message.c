@@ -42,6 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     check_content(&message, &reader);
+    require(message.first_level == 0 ||
+            (message.first_level > reader.level && message.first_level <= reader.num_levels));
     for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
         const rung_level_result *result = &message.results[l];
         require(!result->visited || l + 1 < reader.level);

@@ -1,4 +1,5 @@
-/* test_batch_run.c: jobs that are cancelled leave the batch, and the others do not notice; what every layer hands out; the variants. */
+/* test_batch_run.c: jobs that are cancelled leave the batch, and the others do not notice; what every layer hands out; exits that are watched or left for the next level; the
+ * variants. */
 #include "model/random_model.h"
 #include "run/batch_run.h"
 
@@ -218,6 +219,106 @@ static void importance_after_every_layer(void **state)
         assert_true(seconds[j][ran - 1] == b.jobs[j].compute_s);
         assert_true(ran == layers || seconds[j][ran] == 0);
     }
+    rung_batch_deinit(&b.batch);
+    rung_model_close(b.model);
+}
+
+/* What is watched of one job, and what the callback saw of it. */
+typedef struct watcher {
+    float logits[8];
+    float state[32];
+    float importance[TOKENS]; /* when it was told */
+    unsigned calls;
+} watcher;
+
+static void note_watch(void *context, rung_job *job)
+{
+    watcher *self = context;
+    self->calls++;
+    assert_true(job->watched && job->exit_layer == 0);
+    assert_true(job->watch_s > 0 && job->watch_s == job->compute_s);
+    memcpy(self->importance, job->importance, job->num_tokens * sizeof *job->importance);
+}
+
+/* Job 0 stops at the exit that is watched, job 1 goes on, and job 2 is not watched. All run as if nobody had watched. */
+static void a_watched_exit_is_told_while_the_job_runs(void **state)
+{
+    (void)state;
+    static const rung_exit_policy second = {.rule = RUNG_EXIT_PAPER, .tau = 2, .patience = 1, .first_layer = 2};
+    for (int told = 0; told < 2; told++) {
+        bench b;
+        open_bench(&b);
+        size_t classes = b.model->config.num_labels;
+        size_t hidden = b.model->config.hidden_size;
+        float all_logits[3 * 8];
+        float all_states[3 * 32];
+        float importance[JOBS][TOKENS] = {{0}};
+        watcher watchers[JOBS] = {0};
+        rung_job *jobs[JOBS];
+        run(&b, NULL);
+        float expected[8];
+        memcpy(expected, b.logits[1], sizeof expected);
+        for (size_t j = 0; j < JOBS; j++) {
+            b.jobs[j].importance = importance[j];
+            b.jobs[j].watch_layer = j == 2 ? 0 : 2;
+            b.jobs[j].watch_logits = watchers[j].logits;
+            b.jobs[j].watch_state = watchers[j].state;
+            b.jobs[j].on_watch = told ? note_watch : NULL;
+            b.jobs[j].watch_context = &watchers[j];
+            rung_exit_init(&b.jobs[j].exit, j == 0 ? &second : &ALL_LAYERS, &b.calibration, (uint32_t)classes,
+                           b.workspace[j]);
+            jobs[j] = &b.jobs[j];
+        }
+        b.jobs[1].all_logits = told ? NULL : all_logits; /* else no exit but the watched one is asked */
+        b.jobs[1].all_states = all_states;
+        rung_batch_run(&b.batch, jobs, JOBS, 2, NULL);
+        assert_int_equal(b.jobs[0].exit_layer, 2);
+        assert_false(b.jobs[0].watched || b.jobs[2].watched);
+        assert_true(b.jobs[1].watched && b.jobs[1].exit_layer == 3);
+        assert_true(b.jobs[1].watch_s > 0 && b.jobs[1].watch_s < b.jobs[1].compute_s);
+        assert_int_equal(watchers[1].calls, told);
+        assert_int_equal(watchers[0].calls + watchers[2].calls, 0);
+        assert_memory_equal(b.jobs[1].logits, expected, classes * sizeof expected[0]);
+        assert_memory_equal(watchers[1].state, all_states + hidden, hidden * sizeof(float));
+        if (told) { /* complete by then */
+            assert_memory_equal(watchers[1].importance, importance[1], b.jobs[1].num_tokens * sizeof(float));
+        } else {
+            assert_memory_equal(watchers[1].logits, all_logits + classes, classes * sizeof(float));
+        }
+        const atomic_bool cancelled[JOBS] = {false, true, false};
+        b.jobs[1].cancelled = &cancelled[1];
+        rung_batch_run(&b.batch, &jobs[1], 1, 2, NULL);
+        assert_false(b.jobs[1].watched);
+        rung_batch_deinit(&b.batch);
+        rung_model_close(b.model);
+    }
+}
+
+/* Exits are asked for the sake of early offload alone, from the first one on that may stop. */
+static void early_offload_is_told(void **state)
+{
+    (void)state;
+    static const rung_exit_policy from_second = {.rule = RUNG_EXIT_OFF, .patience = 1, .first_layer = 2};
+    static const double early[JOBS] = {1, 0, 1e-6};
+    bench b;
+    open_bench(&b);
+    rung_job *jobs[JOBS];
+    run(&b, NULL);
+    for (size_t j = 0; j < JOBS; j++) {
+        rung_exit_init(&b.jobs[j].exit, &from_second, &b.calibration, (uint32_t)b.model->config.num_labels,
+                       b.workspace[j]);
+        b.jobs[j].exit.early = early[j];
+        jobs[j] = &b.jobs[j];
+    }
+    rung_batch_run(&b.batch, jobs, JOBS, 2, NULL);
+    for (size_t j = 0; j < JOBS; j++) {
+        assert_int_equal(b.jobs[j].early, j == 0);
+        assert_int_equal(b.jobs[j].exit_layer, j == 0 ? 2 : 3);
+    }
+    b.jobs[0].exit.early = 0;
+    rung_exit_init(&b.jobs[0].exit, &from_second, &b.calibration, (uint32_t)b.model->config.num_labels, b.workspace[0]);
+    rung_batch_run(&b.batch, jobs, 1, 2, NULL);
+    assert_false(b.jobs[0].early); /* nothing of the run before */
     rung_batch_deinit(&b.batch);
     rung_model_close(b.model);
 }
@@ -492,6 +593,8 @@ int main(void)
                                        cmocka_unit_test(states_are_what_heads_read),
                                        cmocka_unit_test(the_state_is_that_of_the_exit),
                                        cmocka_unit_test(importance_after_every_layer),
+                                       cmocka_unit_test(a_watched_exit_is_told_while_the_job_runs),
+                                       cmocka_unit_test(early_offload_is_told),
                                        cmocka_unit_test(a_variant_of_all_is_none),
                                        cmocka_unit_test(layer_skip_runs_the_kept_layers),
                                        cmocka_unit_test(power_bert_drops_by_the_layers_own_sums),

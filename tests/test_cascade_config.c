@@ -35,9 +35,7 @@ static const char example[] = "levels:\n"
                               "  defer: confidence\n"
                               "  prune: {alpha: 0.5, unit: auto}\n"
                               "  exit: {rule: agree, tau: 0.02, patience: 1, confidence: 0.9, first_layer: 1}\n"
-                              "  ensemble: {weights: accuracy, decide_on: pooled}\n"
-                              "  early_offload: false\n"
-                              "  speculate: false\n";
+                              "  ensemble: {weights: accuracy, decide_on: pooled}\n";
 
 static rung_cascade_config parse(const char *text, const rung_options *flags)
 {
@@ -106,8 +104,11 @@ static void documented_example(void **state)
 static void a_policy_gives_the_defaults(void **state)
 {
     (void)state;
-    static const char *const names[] = {"rung", "paper", "tabi", "tangobert", "single"};
-    for (size_t i = 0; i < 5; i++) {
+    static const char *const names[] = {"rung",       "paper",           "tabi",           "tangobert", "single",
+                                        "pabee",      "branchynet",      "deebert",        "f-pabee",   "cocktail",
+                                        "random",     "layer-skip",      "power-bert",     "single(2)", "single(1)",
+                                        "random(.3)", "layer-skip(1.5)", "power-bert(0.7)"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         rung_options *flags = make_flags("policy.name", names[i]);
         rung_cascade_config config = parse(TWO, flags);
         rung_policy expected;
@@ -124,12 +125,56 @@ static void a_policy_gives_the_defaults(void **state)
                     policy->pooled_decision == expected.pooled_decision);
         assert_true(policy->all_layer_importance == expected.all_layer_importance);
         assert_int_equal(policy->first_compute_level, expected.first_compute_level);
+        assert_int_equal(policy->members, expected.members);
+        assert_true(policy->offload.at_random == expected.offload.at_random &&
+                    policy->offload.share == expected.offload.share);
+        assert_true(policy->parallel == expected.parallel && policy->variant.kind == expected.variant.kind);
+        assert_true(policy->variant.amount == expected.variant.amount);
+        assert_memory_equal(policy->exit.entropy, expected.exit.entropy, sizeof expected.exit.entropy);
         char origin[32];
         snprintf(origin, sizeof origin, "policy %s", names[i]);
         assert_string_equal(rung_options_value(config.options, RUNG_OPTION_POLICY_EXIT_TAU)->origin, origin);
         rung_cascade_config_deinit(&config);
         rung_options_free(flags);
     }
+}
+
+/* What a file gives reaches the policy, and stands among the values in force. */
+static void every_key_of_a_policy(void **state)
+{
+    (void)state;
+    rung_cascade_config config = parse(TWO "policy:\n"
+                                           "  name: random(0.3)\n"
+                                           "  members: [2]\n"
+                                           "  offload: {random: off, skip: 0.1, early: [0.2, 0.3], speculate: 0.4}\n"
+                                           "  exit: {rule: entropy, entropy: [0.5, 0.6]}\n"
+                                           "  ensemble: {weights: vote}\n"
+                                           "  parallel: true\n",
+                                       NULL);
+    const rung_policy *policy = &config.policy;
+    assert_string_equal(policy->name, "random(0.3)");
+    assert_true(policy->members == 2 && policy->parallel && policy->weights == RUNG_WEIGHTS_VOTE);
+    assert_true(!policy->offload.at_random && policy->offload.skip[0] == 0.1 && policy->offload.early[1] == 0.3);
+    assert_true(policy->offload.speculate[0] == 0.4 && policy->variant.kind == RUNG_VARIANT_NONE);
+    assert_true(policy->exit.rule == RUNG_EXIT_ENTROPY && policy->exit.entropy[0] == 0.5);
+    assert_true(policy->exit.entropy[1] == 0.6 && policy->exit.entropy[31] == 0.6);
+    rung_buffer text = {0};
+    rung_options_show(&text, config.options, RUNG_FILE_CASCADE, config.num_levels);
+    assert_non_null(strstr(text.data, "policy.members                 2                                c.yaml:4\n"));
+    assert_non_null(
+        strstr(text.data, "policy.variant                 none                             policy random(0.3)\n"));
+    assert_non_null(strstr(text.data, "policy.offload.early           0.2, 0.3                         c.yaml:5\n"));
+    assert_non_null(strstr(text.data, "policy.exit.entropy            0.5, 0.6                         c.yaml:6\n"));
+    rung_buffer_deinit(&text);
+    rung_cascade_config_deinit(&config);
+    rung_options *flags = make_flags("policy.variant", "layer-skip(3)");
+    config = parse(TWO "policy: {name: tangobert}\n", flags);
+    assert_true(config.policy.variant.kind == RUNG_VARIANT_LAYER_SKIP && config.policy.variant.amount == 3);
+    rung_cascade_config_deinit(&config);
+    refuse_with(TWO, flags, RUNG_INVALID,
+                "c.yaml: policy.variant runs its layers without exits and importance; set policy.prune.enabled to "
+                "false and policy.exit.rule to off");
+    rung_options_free(flags);
 }
 
 static void flags_win_over_the_file(void **state)
@@ -208,6 +253,13 @@ static void what_does_not_fit_together(void **state)
            "may be left out)");
     refuse(TWO "policy: {first_compute_level: 3}\n", RUNG_INVALID,
            "c.yaml:2: policy.first_compute_level is 3; the cascade has 2 levels only");
+    refuse(TWO "policy: {name: single(3)}\n", RUNG_INVALID,
+           "c.yaml:2: policy.name single(3): the cascade has the levels 1 to 2");
+    refuse(TWO "policy: {members: [1, 3]}\n", RUNG_INVALID,
+           "c.yaml:2: policy.members has level 3; the cascade has 2 levels only");
+    refuse(TWO "policy: {offload: {early: [0.1, 0.2, 0.3]}}\n", RUNG_INVALID,
+           "c.yaml:2: policy.offload.early has 3 numbers; give one, or one for each of the 2 levels (the top one's may "
+           "be left out)");
     refuse(TWO "policy: {prune: {layers: all}}\n", RUNG_INVALID,
            "c.yaml: importance over all layers needs every layer to run; set policy.exit.rule to off, and "
            "policy.offload.early and policy.offload.speculate to 0");
@@ -321,13 +373,10 @@ static void fitted_thresholds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(documented_example),
-        cmocka_unit_test(a_policy_gives_the_defaults),
-        cmocka_unit_test(flags_win_over_the_file),
-        cmocka_unit_test(custom_links),
-        cmocka_unit_test(what_does_not_fit_together),
-        cmocka_unit_test(which_cascade),
-        cmocka_unit_test(one_model_alone),
+        cmocka_unit_test(documented_example),    cmocka_unit_test(a_policy_gives_the_defaults),
+        cmocka_unit_test(every_key_of_a_policy), cmocka_unit_test(flags_win_over_the_file),
+        cmocka_unit_test(custom_links),          cmocka_unit_test(what_does_not_fit_together),
+        cmocka_unit_test(which_cascade),         cmocka_unit_test(one_model_alone),
         cmocka_unit_test(fitted_thresholds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
-/* test_certify.c: the order and the stop of fixed-sequence testing, and how often it is wrong: a pool of requests is the population, data sets are
- * drawn from it with replacement, and a certified policy whose risk in the pool is above the limit is a violation. */
+/* test_certify.c: the order and the stop of fixed-sequence testing, and how often it is wrong: a pool of requests is
+ * the population, data sets are drawn from it with replacement, and a certified policy whose risk in the pool is above
+ * the limit is a violation. */
 #include "base/order.h"
 #include "base/prng.h"
 #include "plan/certify.h"
@@ -96,8 +97,9 @@ static void targets_and_words(void **state)
     rung_buffer_deinit(&text);
 }
 
-/* The population: POOL requests; policies of FAMILIES kinds of confidence, each with STEPS thresholds. A policy answers a request below when its
- * kind of confidence is above the threshold, and then errs where the levels differ. Step 0 always asks the top. */
+/* The population: POOL requests; policies of FAMILIES kinds of confidence, each with STEPS thresholds. A policy answers
+ * a request below when its kind of confidence is above the threshold, and then errs where the levels differ. Step 0
+ * always asks the top. */
 enum { POOL = 6000, FAMILIES = 3, STEPS = 80, POLICIES = FAMILIES * STEPS, DRAWS = 1000, OPT = 2500, CERT = 5000 };
 #define EPSILON 0.02
 #define DELTA 0.05

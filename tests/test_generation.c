@@ -29,6 +29,30 @@ static void policies_are_found_by_name(void **state)
     rung_generation_free(generation);
 }
 
+static void policies_with_a_number_are_made(void **state)
+{
+    (void)state;
+    rung_generation *generation = open_first_level();
+    rung_policy made;
+    rung_error error;
+    const rung_policy *policy = NULL;
+    assert_int_equal(rung_generation_find_policy(generation, "", &made, &policy, &error), RUNG_OK);
+    assert_ptr_equal(policy, &generation->policies[0]);
+    assert_int_equal(rung_generation_find_policy(generation, "single", &made, &policy, &error), RUNG_OK);
+    assert_ptr_equal(policy, rung_generation_policy(generation, "single"));
+    assert_int_equal(rung_generation_find_policy(generation, "single(1)", &made, &policy, &error), RUNG_OK);
+    assert_ptr_equal(policy, &made);
+    assert_int_equal(made.members, 1);
+    static const char *const bad[] = {"single(3)", "singl", "random(2)"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        error.message[0] = '\0';
+        assert_int_not_equal(rung_generation_find_policy(generation, bad[i], &made, &policy, &error), RUNG_OK);
+        assert_int_equal(strncmp(error.message, "policy.", 7), 0);
+        assert_ptr_equal(policy, &made);
+    }
+    rung_generation_free(generation);
+}
+
 static void it_opens_the_own_level_only(void **state)
 {
     (void)state;
@@ -126,11 +150,9 @@ static void token_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(policies_are_found_by_name),
-        cmocka_unit_test(it_opens_the_own_level_only),
-        cmocka_unit_test(users_are_counted),
-        cmocka_unit_test(a_missing_model_is_named),
-        cmocka_unit_test(token_files),
+        cmocka_unit_test(policies_are_found_by_name),  cmocka_unit_test(policies_with_a_number_are_made),
+        cmocka_unit_test(it_opens_the_own_level_only), cmocka_unit_test(users_are_counted),
+        cmocka_unit_test(a_missing_model_is_named),    cmocka_unit_test(token_files),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }

@@ -1,5 +1,5 @@
-/* test_interval.c: Wilson's interval and z against published and hand-worked values; that bootstrap intervals repeat, pair their figures, cover as
- * often as they say, and end with what their statistic says. */
+/* test_interval.c: Wilson's interval and z against published and hand-worked values; that bootstrap intervals repeat,
+ * pair their figures, cover as often as they say, and end with what their statistic says. */
 #include "base/prng.h"
 #include "eval/interval.h"
 

@@ -97,6 +97,40 @@ static void text_and_prior_are_there(void **state)
     rung_buffer_deinit(&body);
 }
 
+/* What goes up ahead of the level's own result is what the watched exit said, and stays so afterwards. */
+static void the_prior_is_of_the_watched_exit(void **state)
+{
+    (void)state;
+    rung_policy policy;
+    rung_error error;
+    rung_calibration calibration = make_calibration();
+    assert_int_equal(rung_policy_defaults("rung", 3, &policy, &error), RUNG_OK);
+    policy.offload.speculate[0] = policy.offload.skip[0] = 1;
+    rung_request request;
+    rung_request_init(&request, &policy, &calibration, 1, 1, 7, workspaces[0]);
+    const float little[2] = {0, 0.5f};
+    rung_event event = {.kind = RUNG_EVENT_START};
+    assert_int_equal(rung_request_step(&request, &event), RUNG_ACTION_COMPUTE);
+    event = (rung_event){.kind = RUNG_EVENT_EXIT, .exit_layer = 2, .num_layers = 12, .logits = little};
+    assert_int_equal(rung_request_step(&request, &event), RUNG_ACTION_SEND);
+    rung_payload payload = {.text = {"kept words", 10}};
+    rung_buffer bodies[2] = {{0}};
+    rung_message_request(&bodies[0], &request, &payload, 2, NULL);
+    const float other[2] = {0.25f, 0};
+    event = (rung_event){.kind = RUNG_EVENT_LOCAL_DONE, .exit_layer = 12, .num_layers = 12, .logits = other};
+    assert_int_equal(rung_request_step(&request, &event), RUNG_ACTION_NONE);
+    rung_message_request(&bodies[1], &request, &payload, 2, NULL);
+    assert_string_equal(bodies[0].data, bodies[1].data);
+    json_t *root = parse(&bodies[0]);
+    assert_int_equal(json_integer_value(json_object_get(root, "first_level")), 3);
+    const json_t *prior = json_object_get(root, "prior");
+    assert_int_equal(json_array_size(prior), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(prior, 0), "exit_layer")), 2);
+    json_decref(root);
+    rung_buffer_deinit(&bodies[0]);
+    rung_buffer_deinit(&bodies[1]);
+}
+
 static const rung_level_answer found = {.level = 2,
                                         .exit_layer = 3,
                                         .layers = 6,
@@ -229,11 +263,9 @@ static void token_ids_come_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strings_are_escaped_where_json_demands),
-        cmocka_unit_test(text_and_prior_are_there),
-        cmocka_unit_test(a_reply_says_what_each_level_did),
-        cmocka_unit_test(lengths_do_not_depend_on_times),
-        cmocka_unit_test(token_ids_come_back),
+        cmocka_unit_test(strings_are_escaped_where_json_demands), cmocka_unit_test(text_and_prior_are_there),
+        cmocka_unit_test(the_prior_is_of_the_watched_exit),       cmocka_unit_test(a_reply_says_what_each_level_did),
+        cmocka_unit_test(lengths_do_not_depend_on_times),         cmocka_unit_test(token_ids_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

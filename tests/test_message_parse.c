@@ -80,6 +80,27 @@ static void a_text_comes_back(void **state)
     close_sender(&s);
 }
 
+static void the_level_to_compute_comes_back(void **state)
+{
+    (void)state;
+    sender s;
+    open_sender(&s, 1, 1, 1);
+    s.request.first_level = 3;
+    rung_payload payload = {.text = {"text", 4}};
+    rung_message_request(&s.body, &s.request, &payload, 2, NULL);
+    rung_message message = {0};
+    rung_error error;
+    assert_int_equal(rung_message_parse(s.body.data, s.body.length, &reader, &message, &error), RUNG_OK);
+    assert_int_equal(message.first_level, 3);
+    rung_buffer_clear(&s.body);
+    s.request.first_level = 2; /* simply the next one */
+    rung_message_request(&s.body, &s.request, &payload, 2, NULL);
+    assert_int_equal(rung_message_parse(s.body.data, s.body.length, &reader, &message, &error), RUNG_OK);
+    assert_int_equal(message.first_level, 0);
+    rung_message_deinit(&message);
+    close_sender(&s);
+}
+
 static void ids_come_back(int32_t largest, uint8_t pair)
 {
     int32_t ids[8] = {101, 0, 7, 65535, 0, 0, 0, 0};
@@ -199,6 +220,13 @@ static const bad_body bad_messages[] = {
     {"{" KEY ",\"policy\":\"0123456789abcdef0123456789abcdef\",\"text\":\"a\",\"prior\":[]}", RUNG_INVALID,
      "policy is no name"},
     {"{" KEY ",\"policy\":\"a\\u0000b\",\"text\":\"a\",\"prior\":[]}", RUNG_INVALID, "policy is no name"},
+    {"{" KEY ",\"text\":\"a\",\"first_level\":2,\"prior\":[]}", RUNG_INVALID,
+     "first_level is 2; it must be from 3 to 3"},
+    {"{" KEY ",\"text\":\"a\",\"first_level\":4,\"prior\":[]}", RUNG_INVALID,
+     "first_level is 4; it must be from 3 to 3"},
+    {"{" KEY ",\"text\":\"a\",\"first_level\":0,\"prior\":[]}", RUNG_INVALID,
+     "first_level is 0; it must be from 3 to 3"},
+    {"{" KEY ",\"text\":\"a\",\"first_level\":3.0,\"prior\":[]}", RUNG_FORMAT, "first_level is a real number"},
     {WITH_PRIOR("7"), RUNG_FORMAT, "prior[0] is an integer; it must be an object"},
     {WITH_PRIOR(FOUND("2", "0.5", "[0.5,0.5]")), RUNG_INVALID, "prior[0].level is 2; it must be from 1 to 1"},
     {WITH_PRIOR(FOUND("0", "0.5", "[0.5,0.5]")), RUNG_INVALID, "prior[0].level is 0; it must be from 1 to 1"},
@@ -234,6 +262,12 @@ static void bad_messages_are_refused(void **state)
         }
         assert_true(message.key == 99 && message.text == NULL); /* untouched */
     }
+    static const rung_message_reader top = {.level = 3, .num_levels = 3, .num_classes = 2, .max_tokens = 8};
+    static const char skips[] = "{" KEY ",\"text\":\"a\",\"first_level\":4,\"prior\":[]}";
+    rung_message message = {.key = 99};
+    rung_error error = {0};
+    assert_int_equal(rung_message_parse(skips, sizeof skips - 1, &top, &message, &error), RUNG_INVALID);
+    assert_non_null(strstr(error.message, "first_level came to level 3 of 3"));
 }
 
 #define COUNTS                                                                                                         \
@@ -311,9 +345,13 @@ static void nesting_is_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_text_comes_back),       cmocka_unit_test(token_ids_come_back),
-        cmocka_unit_test(a_reply_comes_back),      cmocka_unit_test(bad_messages_are_refused),
-        cmocka_unit_test(bad_replies_are_refused), cmocka_unit_test(unknown_fields_of_replies_are_ignored),
+        cmocka_unit_test(a_text_comes_back),
+        cmocka_unit_test(token_ids_come_back),
+        cmocka_unit_test(the_level_to_compute_comes_back),
+        cmocka_unit_test(a_reply_comes_back),
+        cmocka_unit_test(bad_messages_are_refused),
+        cmocka_unit_test(bad_replies_are_refused),
+        cmocka_unit_test(unknown_fields_of_replies_are_ignored),
         cmocka_unit_test(nesting_is_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

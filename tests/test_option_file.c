@@ -90,6 +90,8 @@ static void wrong_keys(void **state)
            "c.yaml:2:17: unknown key 'policy.exit.tua'; did you mean 'tau'?");
     refuse(LEVEL "threshold: 0.8\n", RUNG_INVALID,
            "c.yaml:2:1: unknown key 'threshold'; did you mean 'policy.offload.threshold'?");
+    refuse(LEVEL "policy: {early: 0.5}\n", RUNG_INVALID,
+           "c.yaml:2:10: unknown key 'policy.early'; did you mean 'policy.offload.early'?");
     refuse(LEVEL "policy.seed: 1\n", RUNG_INVALID, "c.yaml:2:1: unknown key 'policy.seed'");
     refuse(LEVEL "brightness: 1\n", RUNG_INVALID, "c.yaml:2:1: unknown key 'brightness'");
     refuse(LEVEL "json: true\n", RUNG_INVALID, "c.yaml:2:1: unknown key 'json'"); /* a flag only */
@@ -130,13 +132,20 @@ static void wrong_values(void **state)
     refuse("levels: [{model: a, memory: 64}]\n", RUNG_INVALID,
            "c.yaml:1:29: levels.1.memory: '64' has no unit; write for example 64MiB (units: B, kB, MB, GB, KiB, MiB, "
            "GiB)");
-    refuse(LEVEL "policy: {name: pabee}\n", RUNG_UNSUPPORTED,
-           "c.yaml:2:16: policy.name: 'pabee' is not available in this version; use rung, paper, tabi, tangobert or "
-           "single");
+    refuse(LEVEL "policy: {name: pabe}\n", RUNG_INVALID,
+           "c.yaml:2:16: policy.name: 'pabe' is not one of rung, paper, tabi, tangobert, single, pabee, branchynet, "
+           "deebert, f-pabee, cocktail, random, layer-skip or power-bert; did you mean 'pabee'?");
+    refuse(LEVEL "policy: {members: [1, one]}\n", RUNG_INVALID,
+           "c.yaml:2:23: policy.members: 'one' is not a whole number (1 to 8)");
+    refuse(LEVEL "policy: {members: [1, [2]]}\n", RUNG_INVALID,
+           "c.yaml:2:23: policy.members: entry 2 is not a level's number");
+    refuse(LEVEL "policy: {members: [1, 1]}\n", RUNG_INVALID, "c.yaml:2:19: policy.members: level 1 is there twice");
+    refuse(LEVEL "policy: {exit: {entropy: [0.1, -1]}}\n", RUNG_INVALID,
+           "c.yaml:2:32: policy.exit.entropy: -1 is outside the range: 0 to 100");
+    refuse(LEVEL "policy: {variant: half}\n", RUNG_INVALID,
+           "c.yaml:2:19: policy.variant: 'half' is not one of none, layer-skip or power-bert");
     refuse(LEVEL "policy: {ensemble: {weights: equal}}\n", RUNG_INVALID,
-           "c.yaml:2:30: policy.ensemble.weights: 'equal' is not one of accuracy, last or fitted");
-    refuse(LEVEL "policy: {early_offload: true}\n", RUNG_UNSUPPORTED,
-           "c.yaml:2:25: policy.early_offload: 'true' is not available in this version; use false");
+           "c.yaml:2:30: policy.ensemble.weights: 'equal' is not one of accuracy, last, fitted or vote");
     refuse(LEVEL "plan: plan.json\n", RUNG_UNSUPPORTED,
            "c.yaml:2:7: plan: 'plan' is not available in this version; remove it, and set the policy's keys");
 }

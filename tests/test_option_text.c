@@ -62,6 +62,7 @@ static void help(void **state)
     assert_non_null(strstr(text.data, "default int8)"));
     assert_non_null(strstr(text.data, "(0 to 1; default of the policy)"));
     assert_non_null(strstr(text.data, "--levels.N.link.rtt TIME"));
+    assert_non_null(strstr(text.data, "--policy.members LEVEL[,LEVEL...]"));
     rung_buffer_clear(&text);
     rung_options_help(&text, &commands[0], 60);
     check_width(text.data, 60);
@@ -126,7 +127,11 @@ static void completion(void **state)
     } cases[] = {
         {"rung qu", 1, "quantize\n"},
         {"rung classify --js", 2, "--json\n"},
-        {"rung classify --policy.exit.rule p", 3, "paper\n"},
+        {"rung classify --policy.exit.rule p", 3, "paper\npabee\n"},
+        {"rung classify --policy p", 3, "paper\npabee\npower-bert\n"},
+        {"rung classify --policy.members a", 3, "all\n"},
+        {"rung classify --policy.variant l", 3, "layer-skip\n"},
+        {"rung classify --policy.offload.sp", 2, "--policy.offload.speculate\n"},
         {"rung classify --levels.2.sp", 2, "--levels.2.speed\n"},
         {"rung classify --precision i", 3, "int8\n"},
         {"rung quantize --js", 2, ""},

@@ -45,6 +45,24 @@ static void every_type(void **state)
     assert_int_equal(value.num_numbers, 9);
     assert_true(value.numbers[0] == 16 && value.numbers[1] == 64 && value.numbers[8] == 6);
     rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_EXIT_ENTROPY, "1,2,3,4,5,6,7,8,9");
+    assert_true(value.num_numbers == 9 && value.numbers[8] == 9);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_MEMBERS, "3, 1");
+    assert_true(!value.is_word && value.num_numbers == 2 && value.numbers[0] == 3 && value.numbers[1] == 1);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_MEMBERS, "all");
+    assert_true(value.is_word);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_OFFLOAD_RANDOM, "off");
+    assert_true(value.is_word);
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_NAME, "single(8)");
+    assert_string_equal(value.text, "single(8)");
+    rung_option_value_deinit(&value);
+    value = parse(RUNG_OPTION_POLICY_VARIANT, "power-bert(0.5)");
+    assert_string_equal(value.text, "power-bert(0.5)");
+    rung_option_value_deinit(&value);
     value = parse(RUNG_OPTION_POLICY_PRUNE_UNIT, "word");
     assert_int_equal(value.choice, RUNG_PRUNE_WORD);
     rung_option_value_deinit(&value);
@@ -97,7 +115,7 @@ static void refusals(void **state)
         {RUNG_OPTION_TOKENS, "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1", RUNG_LIMIT, "x: more than 16 numbers"},
         {RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, "0,0,0,0,0,0,0,0,0", RUNG_LIMIT, "x: more than 8 numbers"},
         {RUNG_OPTION_POLICY_EXIT_RULE, "agre", RUNG_INVALID,
-         "x: 'agre' is not one of off, paper or agree; did you mean 'agree'?"},
+         "x: 'agre' is not one of off, paper, agree, pabee, entropy or divergence; did you mean 'agree'?"},
         {RUNG_OPTION_LEVEL_MEMORY, "64", RUNG_INVALID,
          "x: '64' has no unit; write for example 64MiB (units: B, kB, MB, GB, KiB, MiB, GiB)"},
         {RUNG_OPTION_LEVEL_MEMORY, "0B", RUNG_INVALID, "x: 0B is outside the range: 1B to 1TiB"},
@@ -107,8 +125,42 @@ static void refusals(void **state)
         {RUNG_OPTION_LABELS, "a", RUNG_INVALID, "x: 'a' has no '='; write OLD=NEW,OLD=NEW"},
         {RUNG_OPTION_LABELS, "a=", RUNG_INVALID, "x: a name is empty; write OLD=NEW"},
         {RUNG_OPTION_LABELS, "a=b,a=c", RUNG_INVALID, "x: 'a' is renamed twice"},
-        {RUNG_OPTION_POLICY_NAME, "pabee", RUNG_UNSUPPORTED,
-         "x: 'pabee' is not available in this version; use rung, paper, tabi, tangobert or single"},
+        {RUNG_OPTION_POLICY_NAME, "oracle", RUNG_UNSUPPORTED,
+         "x: 'oracle' is not available in this version; use rung, paper, tabi, tangobert, single, pabee, branchynet, "
+         "deebert, f-pabee, cocktail, random, layer-skip or power-bert"},
+        {RUNG_OPTION_POLICY_NAME, "pabe", RUNG_INVALID,
+         "x: 'pabe' is not one of rung, paper, tabi, tangobert, single, pabee, branchynet, deebert, f-pabee, cocktail, "
+         "random, layer-skip or power-bert; did you mean 'pabee'?"},
+        {RUNG_OPTION_POLICY_NAME, "singel(2)", RUNG_INVALID,
+         "x: 'singel(2)' is not one of rung, paper, tabi, tangobert, single, pabee, branchynet, deebert, f-pabee, "
+         "cocktail, random, layer-skip or power-bert; did you mean 'single'?"},
+        {RUNG_OPTION_POLICY_NAME, "rung(2)", RUNG_INVALID, "x: policy \"rung(2)\": rung takes no number"},
+        {RUNG_OPTION_POLICY_NAME, "single(top)", RUNG_INVALID,
+         "x: policy \"single(top)\": single takes a number in parentheses, as single(2)"},
+        {RUNG_OPTION_POLICY_NAME, "single(1", RUNG_INVALID,
+         "x: policy \"single(1\": single takes a number in parentheses, as single(2)"},
+        {RUNG_OPTION_POLICY_NAME, "single(0)", RUNG_INVALID,
+         "x: policy.name single(0): the cascade has the levels 1 to 8"},
+        {RUNG_OPTION_POLICY_NAME, "random(2)", RUNG_INVALID, "x: policy.offload.random is 2; it must be from 0 to 1"},
+        {RUNG_OPTION_POLICY_VARIANT, "layer-skp(2)", RUNG_INVALID,
+         "x: 'layer-skp(2)' is not one of none, layer-skip or power-bert; did you mean 'layer-skip'?"},
+        {RUNG_OPTION_POLICY_VARIANT, "layer-skip", RUNG_INVALID,
+         "x: variant 'layer-skip': 'layer-skip' needs a speedup above 1, as in layer-skip(2)"},
+        {RUNG_OPTION_POLICY_VARIANT, "power-bert(2)", RUNG_INVALID,
+         "x: variant 'power-bert(2)': 'power-bert' needs a share above 0 and at most 1, as in power-bert(0.5)"},
+        {RUNG_OPTION_POLICY_MEMBERS, "al", RUNG_INVALID, "x: 'al' is not a whole number (1 to 8)"},
+        {RUNG_OPTION_POLICY_MEMBERS, "1,9", RUNG_INVALID, "x: 9 is outside the range: 1 to 8"},
+        {RUNG_OPTION_POLICY_MEMBERS, "2,1,2", RUNG_INVALID, "x: level 2 is there twice"},
+        {RUNG_OPTION_POLICY_OFFLOAD_RANDOM, "of", RUNG_INVALID,
+         "x: 'of' is not a number or off (0 to 1); did you mean 'off'?"},
+        {RUNG_OPTION_POLICY_OFFLOAD_RANDOM, "1.5", RUNG_INVALID, "x: 1.5 is outside the range: 0 to 1"},
+        {RUNG_OPTION_POLICY_OFFLOAD_SKIP, "-0.1", RUNG_INVALID, "x: -0.1 is outside the range: 0 to 1"},
+        {RUNG_OPTION_POLICY_OFFLOAD_EARLY, "0.5,2", RUNG_INVALID, "x: 2 is outside the range: 0 to 1"},
+        {RUNG_OPTION_POLICY_OFFLOAD_SPECULATE, "yes", RUNG_INVALID, "x: 'yes' is not a number (0 to 1)"},
+        {RUNG_OPTION_POLICY_EXIT_ENTROPY, "0.2,-1", RUNG_INVALID, "x: -1 is outside the range: 0 to 100"},
+        {RUNG_OPTION_POLICY_EXIT_ENTROPY, "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+         RUNG_LIMIT, "x: more than 32 numbers"},
+        {RUNG_OPTION_POLICY_PARALLEL, "1", RUNG_INVALID, "x: '1' is not true or false"},
         {RUNG_OPTION_UPSTREAM_PROTOCOL, "tei", RUNG_UNSUPPORTED, "x: 'tei' is not available in this version; use rung"},
         {RUNG_OPTION_TLS_KEY_FILE, "key.pem", RUNG_UNSUPPORTED,
          "x: 'tls.key_file' is not available in this version; remove it, and put a proxy with TLS before the node's "
@@ -118,8 +170,6 @@ static void refusals(void **state)
          "x: '127.0.0.1' has no port; write address and port, as 127.0.0.1:8080"},
         {RUNG_OPTION_UPSTREAM_ADDRESSES, "http://a:1,b:2", RUNG_INVALID,
          "x: 'b:2' does not begin with http:// or https://; write http://host:port or https://host:port"},
-        {RUNG_OPTION_POLICY_SPECULATE, "true", RUNG_UNSUPPORTED,
-         "x: 'true' is not available in this version; use false"},
         {RUNG_OPTION_PLAN, "plan.json", RUNG_UNSUPPORTED,
          "x: 'plan' is not available in this version; remove it, and set the policy's keys"},
     };

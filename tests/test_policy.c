@@ -116,6 +116,13 @@ static void names_with_a_number(void **state)
         assert_true(strlen(error.message) > 0);
         assert_int_equal(policy.seed, 77);
     }
+    rung_policy policy;
+    rung_error error = {0};
+    assert_int_equal(rung_policy_defaults("rung(1)", 3, &policy, &error), RUNG_INVALID);
+    assert_string_equal(error.message, "policy \"rung(1)\": rung takes no number");
+    assert_int_equal(rung_policy_defaults("power-bert(x)", 3, &policy, &error), RUNG_INVALID);
+    assert_string_equal(error.message,
+                        "policy \"power-bert(x)\": power-bert takes a number in parentheses, as power-bert(0.5)");
 }
 
 static void members_and_what_leaves_early(void **state)

@@ -2,69 +2,7 @@
  * random sequences of events against what must hold for every one of them. */
 #include "base/prng.h"
 #include "cascade/offload.h"
-#include "cascade/request.h"
-#include "numbers.h"
-
-#define NUM_CLASSES 2
-
-/* ln 4: (0, ln 4) is (.2, .8). ln 1.5: (.4, .6). ln 19: (.05, .95). */
-static const float p80[2] = {0, 1.3862943611f};
-static const float p60[2] = {0, 0.4054651081f};
-static const float p95[2] = {0, 2.9444389792f};
-static const float broken[2] = {NAN, 0};
-
-static const double ones[3] = {1, 1, 1};
-static const double twos[3] = {2, 2, 2};
-
-typedef struct fixture {
-    rung_policy policy;
-    rung_calibration calibration;
-    rung_request request;
-    double workspace[RUNG_REQUEST_WORKSPACE * NUM_CLASSES];
-} fixture;
-
-/* "rung" deciding on its own confidence with t = .7, on three levels of accuracies .8, .9 and .95 without fitted weights. */
-static void set_up(fixture *f, uint32_t level, uint32_t entry_level)
-{
-    memset(f, 0, sizeof *f);
-    assert_int_equal(rung_policy_defaults("rung", 3, &f->policy, NULL), RUNG_OK);
-    f->policy.pooled_decision = false;
-    for (int l = 0; l < RUNG_MAX_LEVELS; l++) {
-        f->policy.offload.threshold[l] = 0.7;
-    }
-    f->calibration = (rung_calibration){.num_levels = 3,
-                                        .num_classes = NUM_CLASSES,
-                                        .level = {{.num_exits = 3, .temperature = ones, .accuracy = 0.8},
-                                                  {.num_exits = 3, .temperature = ones, .accuracy = 0.9},
-                                                  {.num_exits = 3, .temperature = ones, .accuracy = 0.95}}};
-    rung_request_init(&f->request, &f->policy, &f->calibration, level, entry_level, 1, f->workspace);
-}
-
-static unsigned feed(fixture *f, rung_event_kind kind, double now_s)
-{
-    rung_event event = {.kind = kind, .now_s = now_s, .reason = RUNG_DEGRADED_NO};
-    return rung_request_step(&f->request, &event);
-}
-
-static unsigned local_done(fixture *f, const float *logits, double now_s)
-{
-    rung_event event = {
-        .kind = RUNG_EVENT_LOCAL_DONE, .now_s = now_s, .exit_layer = 2, .num_layers = 3, .logits = logits};
-    return rung_request_step(&f->request, &event);
-}
-
-static unsigned lost(fixture *f, rung_degraded reason, double now_s)
-{
-    rung_event event = {.kind = RUNG_EVENT_UPSTREAM_FAILED, .now_s = now_s, .reason = reason};
-    return rung_request_step(&f->request, &event);
-}
-
-static void write_result(fixture *f, uint32_t level, double p0, double p1)
-{
-    f->request.results[level - 1].visited = true;
-    f->request.results[level - 1].probabilities[0] = p0;
-    f->request.results[level - 1].probabilities[1] = p1;
-}
+#include "request_fixture.h"
 
 static void sure_answers_here(void **state)
 {
@@ -475,153 +413,6 @@ static void unasked_reply(void **state)
     assert_false(f.request.results[1].visited);
 }
 
-static unsigned watched_exit(fixture *f, const float *logits, double now_s)
-{
-    rung_event event = {.kind = RUNG_EVENT_EXIT, .now_s = now_s, .exit_layer = 2, .num_layers = 3, .logits = logits};
-    return rung_request_step(&f->request, &event);
-}
-
-static unsigned last_done(fixture *f, const float *logits, double now_s)
-{
-    rung_event event = {
-        .kind = RUNG_EVENT_LOCAL_DONE, .now_s = now_s, .exit_layer = 3, .num_layers = 3, .logits = logits};
-    return rung_request_step(&f->request, &event);
-}
-
-static void speculates_on_little(void **state)
-{
-    (void)state;
-    fixture f;
-    set_up(&f, 1, 1);
-    f.policy.offload.speculate[0] = 0.65;
-    assert_int_equal(rung_request_watches(&f.request), 2);
-    feed(&f, RUNG_EVENT_START, 0);
-    assert_int_equal(watched_exit(&f, p60, 1), RUNG_ACTION_SEND);
-    const rung_level_result *prior = rung_request_prior(&f.request, 1);
-    assert_true(prior->visited && prior->exit_layer == 2);
-    assert_near("score", prior->probabilities[1], 0.6, 1e-6);
-    assert_true(rung_request_prunes(&f.request));
-    assert_int_equal(watched_exit(&f, p95, 1), RUNG_ACTION_NONE); /* once */
-    /* Sure after all: the level above is not needed any more. */
-    assert_int_equal(last_done(&f, p95, 2), RUNG_ACTION_CANCEL_UPSTREAM | RUNG_ACTION_ANSWER);
-    assert_int_equal(f.request.answer_level, 1);
-    assert_near("score", f.request.score, 0.95, 1e-6);
-}
-
-static void speculation_sends_the_same_later(void **state)
-{
-    (void)state;
-    fixture f;
-    set_up(&f, 1, 1);
-    f.policy.offload.speculate[0] = 0.55;
-    feed(&f, RUNG_EVENT_START, 0);
-    assert_int_equal(watched_exit(&f, p60, 1), RUNG_ACTION_NONE); /* more than speculate */
-    assert_int_equal(last_done(&f, p60, 2), RUNG_ACTION_SEND);
-    assert_int_equal(rung_request_prior(&f.request, 1)->exit_layer, 2); /* what was known at the watched exit */
-    assert_int_equal(f.request.results[0].exit_layer, 3);
-    write_result(&f, 2, 0.1, 0.9);
-    assert_int_equal(feed(&f, RUNG_EVENT_UPSTREAM_REPLY, 3), RUNG_ACTION_ANSWER);
-    assert_int_equal(f.request.answer_level, 2);
-    /* Where nothing speculates nothing is watched. */
-    set_up(&f, 1, 1);
-    assert_int_equal(rung_request_watches(&f.request), 0);
-    feed(&f, RUNG_EVENT_START, 0);
-    assert_int_equal(watched_exit(&f, p60, 1), RUNG_ACTION_NONE);
-    assert_false(f.request.watched.visited);
-    set_up(&f, 3, 1); /* nor at the top */
-    f.policy.offload.speculate[2] = 0.55;
-    assert_int_equal(rung_request_watches(&f.request), 0);
-}
-
-static void deadline_takes_what_was_watched(void **state)
-{
-    (void)state;
-    fixture f;
-    set_up(&f, 1, 1);
-    f.policy.offload.speculate[0] = 0.65;
-    feed(&f, RUNG_EVENT_START, 0);
-    watched_exit(&f, p60, 1);
-    assert_int_equal(feed(&f, RUNG_EVENT_TIMER, 2),
-                     RUNG_ACTION_CANCEL_LOCAL | RUNG_ACTION_CANCEL_UPSTREAM | RUNG_ACTION_ANSWER);
-    assert_int_equal(f.request.degraded, RUNG_DEGRADED_DEADLINE);
-    assert_near("score", f.request.score, 0.6, 1e-6);
-}
-
-static void skips_a_level(void **state)
-{
-    (void)state;
-    fixture f;
-    set_up(&f, 1, 1);
-    f.policy.offload.skip[0] = 0.65;
-    feed(&f, RUNG_EVENT_START, 0);
-    assert_int_equal(local_done(&f, p60, 1), RUNG_ACTION_SEND);
-    assert_int_equal(rung_request_skips_to(&f.request), 3);
-    set_up(&f, 1, 1);
-    f.policy.offload.skip[0] = 0.55;
-    feed(&f, RUNG_EVENT_START, 0);
-    assert_int_equal(local_done(&f, p60, 1), RUNG_ACTION_SEND);
-    assert_int_equal(rung_request_skips_to(&f.request), 0);
-    /* The level that is passed by. */
-    set_up(&f, 2, 1);
-    f.request.first_level = 3;
-    assert_int_equal(feed(&f, RUNG_EVENT_START, 0), RUNG_ACTION_SEND);
-    assert_false(rung_request_prunes(&f.request));
-    assert_int_equal(rung_request_skips_to(&f.request), 0); /* level 3 is simply the next one */
-    assert_int_equal(lost(&f, RUNG_DEGRADED_UNREACHABLE, 1), RUNG_ACTION_COMPUTE);
-    /* Beyond level 2 there is nothing to skip to. */
-    set_up(&f, 2, 1);
-    f.policy.offload.skip[1] = 1;
-    feed(&f, RUNG_EVENT_START, 0);
-    assert_int_equal(local_done(&f, p60, 1), RUNG_ACTION_SEND);
-    assert_int_equal(rung_request_skips_to(&f.request), 0);
-}
-
-static void early_offload_goes_up_whatever_it_is_worth(void **state)
-{
-    (void)state;
-    fixture f;
-    set_up(&f, 1, 1);
-    feed(&f, RUNG_EVENT_START, 0);
-    rung_event event = {.kind = RUNG_EVENT_LOCAL_DONE, .exit_layer = 2, .num_layers = 3, .logits = p95, .early = true};
-    assert_int_equal(rung_request_step(&f.request, &event), RUNG_ACTION_SEND);
-    assert_true(f.request.offload_probability == 1);
-}
-
-static void cocktail_asks_all_and_votes(void **state)
-{
-    (void)state;
-    fixture f;
-    set_up(&f, 1, 1);
-    assert_int_equal(rung_policy_defaults("cocktail", 3, &f.policy, NULL), RUNG_OK);
-    static const double right[3][2] = {{0.9, 0.5}, {0.6, 0.6}, {0.2, 0.7}};
-    for (int l = 0; l < 3; l++) {
-        f.calibration.level[l].class_accuracy = right[l];
-    }
-    rung_request_init(&f.request, &f.policy, &f.calibration, 1, 1, 1, f.workspace);
-    assert_int_equal(feed(&f, RUNG_EVENT_START, 0), RUNG_ACTION_COMPUTE | RUNG_ACTION_SEND);
-    assert_false(rung_request_prunes(&f.request));
-    assert_int_equal(local_done(&f, p95, 1), RUNG_ACTION_NONE); /* sure, but all are asked */
-    write_result(&f, 2, 0.7, 0.3);
-    write_result(&f, 3, 0.4, 0.6);
-    assert_int_equal(feed(&f, RUNG_EVENT_UPSTREAM_REPLY, 3), RUNG_ACTION_ANSWER);
-    /* .5 + .7 for class 1, .6 for class 0. */
-    assert_int_equal(f.request.label, 1);
-    assert_near("score", f.request.score, 1.2 / 1.8, 1e-9);
-    assert_near("score", f.request.results[1].weight, 0.6 / 1.8, 1e-9);
-}
-
-static void members_alone_compute(void **state)
-{
-    (void)state;
-    fixture f;
-    set_up(&f, 1, 1);
-    assert_int_equal(rung_policy_defaults("single(2)", 3, &f.policy, NULL), RUNG_OK);
-    assert_int_equal(feed(&f, RUNG_EVENT_START, 0), RUNG_ACTION_SEND);
-    rung_request_init(&f.request, &f.policy, &f.calibration, 2, 1, 1, f.workspace);
-    assert_int_equal(feed(&f, RUNG_EVENT_START, 0), RUNG_ACTION_COMPUTE);
-    assert_int_equal(local_done(&f, p60, 1), RUNG_ACTION_ANSWER); /* the top of this policy */
-}
-
 static void names(void **state)
 {
     (void)state;
@@ -696,13 +487,14 @@ static void check_answer(const fixture *f)
 static rung_event random_event(rung_prng *prng, fixture *f, double now_s)
 {
     static const float *const outputs[] = {p60, p80, p95, broken, NULL};
-    rung_event event = {.kind = (rung_event_kind)rung_prng_below(prng, 6), .now_s = now_s};
+    rung_event event = {.kind = (rung_event_kind)rung_prng_below(prng, 7), .now_s = now_s};
     if ((event.kind == RUNG_EVENT_TIMER || event.kind == RUNG_EVENT_CANCEL) && rung_prng_below(prng, 3) != 0) {
         event.kind = RUNG_EVENT_START; /* seldom enough that sequences grow */
     }
     event.exit_layer = 1 + (uint32_t)rung_prng_below(prng, 3);
     event.num_layers = 3;
     event.logits = outputs[rung_prng_below(prng, 5)];
+    event.early = rung_prng_below(prng, 8) == 0;
     event.reason = (rung_degraded)rung_prng_below(prng, 7);
     if (event.kind == RUNG_EVENT_UPSTREAM_REPLY && rung_request_waits(&f->request)) {
         for (uint32_t l = f->request.level + 1; l <= 3; l++) {
@@ -713,6 +505,18 @@ static rung_event random_event(rung_prng *prng, fixture *f, double now_s)
         }
     }
     return event;
+}
+
+/* Ways to go up before the result is there, or past a level. */
+static void look_ahead(rung_prng *prng, fixture *f)
+{
+    static const double shares[] = {0, 0, 0.001, 0.7, 1};
+    for (size_t l = 0; l < 3; l++) {
+        f->policy.offload.speculate[l] = shares[rung_prng_below(prng, 5)];
+        f->policy.offload.skip[l] = shares[rung_prng_below(prng, 5)];
+    }
+    f->policy.parallel = rung_prng_below(prng, 8) == 0;
+    f->policy.members = rung_prng_below(prng, 8) == 0 ? 1 + (uint32_t)rung_prng_below(prng, 7) : 0;
 }
 
 static void random_sequences(void **state)
@@ -728,11 +532,11 @@ static void random_sequences(void **state)
         set_up(&f, level, entry);
         assert_int_equal(rung_policy_defaults(policies[rung_prng_below(&prng, 5)], 3, &f.policy, NULL), RUNG_OK);
         f.policy.pooled_decision = rung_prng_below(&prng, 2) == 0;
+        look_ahead(&prng, &f);
         f.request.key = rung_prng_next(&prng);
         if (level > entry) {
             write_result(&f, entry, 0.4, 0.6);
         }
-        bool speculates = rung_prng_below(&prng, 3) == 0;
         ledger books = {0};
         bool started = false;
         for (int step = 0; step < 12; step++) {
@@ -756,12 +560,6 @@ static void random_sequences(void **state)
                              f.request.finished);
             /* Never stuck: what has begun and is not over waits for something that runs. */
             assert_true(!started || f.request.finished || books.local_runs || books.upstream_runs);
-            if (speculates && level < 3 && books.sends == 0 && f.request.local == RUNG_LOCAL_RUNNING &&
-                f.request.upstream == RUNG_UPSTREAM_IDLE) {
-                f.request.upstream = RUNG_UPSTREAM_WAITING;
-                books.upstream_runs = true;
-                books.sends++;
-            }
         }
         rung_event timer = {.kind = RUNG_EVENT_TIMER, .now_s = 99};
         bool was_finished = f.request.finished;
@@ -784,23 +582,31 @@ static void honest_callers_always_finish(void **state)
         uint32_t level = 1 + (uint32_t)rung_prng_below(&prng, 3);
         set_up(&f, level, level);
         f.policy.first_compute_level = 1 + (uint32_t)rung_prng_below(&prng, 3);
+        look_ahead(&prng, &f);
+        ledger books = {0};
         unsigned actions = feed(&f, RUNG_EVENT_START, 0);
-        int steps = 0;
-        while (!f.request.finished) {
-            assert_true(++steps < 4);
-            if (actions & RUNG_ACTION_COMPUTE) {
-                actions = local_done(&f, outputs[rung_prng_below(&prng, 4)], steps);
+        keep_books(&books, actions, RUNG_EVENT_START);
+        for (int step = 1; !f.request.finished; step++) {
+            const float *logits = outputs[rung_prng_below(&prng, 4)];
+            rung_event event = {.now_s = step, .exit_layer = 2, .num_layers = 3, .logits = logits};
+            bool local = books.local_runs && (!books.upstream_runs || rung_prng_below(&prng, 2) == 0);
+            assert_true(step < 6 && (books.local_runs || books.upstream_runs));
+            if (local && rung_request_watches(&f.request) != 0 && !f.request.watched.visited && step < 3) {
+                event.kind = RUNG_EVENT_EXIT;
+            } else if (local) {
+                event.kind = RUNG_EVENT_LOCAL_DONE;
+                event.exit_layer = 3;
+            } else if (rung_prng_below(&prng, 2) == 0) {
+                event.kind = RUNG_EVENT_UPSTREAM_FAILED;
             } else {
-                assert_int_equal(actions, RUNG_ACTION_SEND);
-                if (rung_prng_below(&prng, 2) == 0) {
-                    actions = lost(&f, RUNG_DEGRADED_UNREACHABLE, steps);
-                } else {
-                    write_result(&f, 3, 0.25, 0.75);
-                    actions = feed(&f, RUNG_EVENT_UPSTREAM_REPLY, steps);
-                }
+                event.kind = RUNG_EVENT_UPSTREAM_REPLY;
+                write_result(&f, 3, 0.25, 0.75);
             }
+            actions = rung_request_step(&f.request, &event);
+            keep_books(&books, actions, event.kind);
         }
-        assert_true(actions == RUNG_ACTION_ANSWER || actions == RUNG_ACTION_FAIL);
+        assert_true((actions & (RUNG_ACTION_ANSWER | RUNG_ACTION_FAIL)) != 0);
+        assert_true(!books.local_runs && !books.upstream_runs);
     }
 }
 
@@ -822,13 +628,6 @@ int main(void)
         cmocka_unit_test(speculation),
         cmocka_unit_test(early_reply_does_not_decide),
         cmocka_unit_test(unasked_reply),
-        cmocka_unit_test(speculates_on_little),
-        cmocka_unit_test(speculation_sends_the_same_later),
-        cmocka_unit_test(deadline_takes_what_was_watched),
-        cmocka_unit_test(skips_a_level),
-        cmocka_unit_test(early_offload_goes_up_whatever_it_is_worth),
-        cmocka_unit_test(cocktail_asks_all_and_votes),
-        cmocka_unit_test(members_alone_compute),
         cmocka_unit_test(names),
         cmocka_unit_test(random_sequences),
         cmocka_unit_test(honest_callers_always_finish),

@@ -1,5 +1,5 @@
-/* test_risk.c: the binomial tail against sums in 50 digits, what data can certify, and the betting test on losses that should and should not
- * pass. */
+/* test_risk.c: the binomial tail against sums in 50 digits, what data can certify, and the betting test on losses that
+ * should and should not pass. */
 #include "base/prng.h"
 #include "numbers.h"
 #include "plan/risk.h"
@@ -165,7 +165,7 @@ static unsigned passes(double risk, bool paired, double epsilon, uint64_t seed)
     return passed;
 }
 
-/* At the limit itself at most a share delta passes (62 of 1,000: 5 % and 1.75 standard errors); well below it most do. */
+/* At the limit itself at most a share delta passes (62 of 1,000: 5 % and 1.75 standard errors); well below, most do. */
 static void betting_holds_its_level_and_has_power(void **state)
 {
     (void)state;

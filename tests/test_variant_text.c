@@ -21,7 +21,7 @@ static void names_read_back(void **state)
     assert_true(variant.amount == 2.5);
     assert_int_equal(rung_variant_parse("none", &variant, NULL), RUNG_OK);
     assert_int_equal(variant.kind, RUNG_VARIANT_NONE);
-    assert_true(variant.amount == 0);
+    assert_true(variant.amount == 1);
 }
 
 static void bad_names_are_refused(void **state)

@@ -1,4 +1,4 @@
-/* clock.h: where time comes from. Only src/run, src/cli, src/fit/profile.c, the benches and the spinning of base/thread_pool.c call it; everything below takes time as an argument. */
+/* clock.h: where time comes from. Only src/run, src/cli, src/fit/profile.c, src/eval/gnuplot.c, the benches and the spinning of base/thread_pool.c call it; everything below takes time as an argument. */
 #ifndef RUNG_BASE_CLOCK_H
 #define RUNG_BASE_CLOCK_H
 

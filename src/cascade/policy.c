@@ -121,20 +121,21 @@ static const struct {
     const char *name;
     void (*fill)(rung_policy *policy); /* over "rung"; NULL: nothing differs */
     parameter parameter;
+    const char *example; /* NULL: it takes no number */
 } named[] = {
-    {"rung", NULL, NO_PARAMETER},
-    {"paper", fill_paper, NO_PARAMETER},
-    {"tabi", fill_tabi, NO_PARAMETER},
-    {"tangobert", fill_tangobert, NO_PARAMETER},
-    {"single", fill_tangobert, LEVEL},
-    {"pabee", fill_pabee, NO_PARAMETER},
-    {"branchynet", fill_entropy, NO_PARAMETER},
-    {"deebert", fill_entropy, NO_PARAMETER},
-    {"f-pabee", fill_f_pabee, NO_PARAMETER},
-    {"cocktail", fill_cocktail, NO_PARAMETER},
-    {"random", fill_random, SHARE},
-    {"layer-skip", fill_layer_skip, VARIANT},
-    {"power-bert", fill_power_bert, VARIANT},
+    {"rung", NULL, NO_PARAMETER, NULL},
+    {"paper", fill_paper, NO_PARAMETER, NULL},
+    {"tabi", fill_tabi, NO_PARAMETER, NULL},
+    {"tangobert", fill_tangobert, NO_PARAMETER, NULL},
+    {"single", fill_tangobert, LEVEL, "single(2)"},
+    {"pabee", fill_pabee, NO_PARAMETER, NULL},
+    {"branchynet", fill_entropy, NO_PARAMETER, NULL},
+    {"deebert", fill_entropy, NO_PARAMETER, NULL},
+    {"f-pabee", fill_f_pabee, NO_PARAMETER, NULL},
+    {"cocktail", fill_cocktail, NO_PARAMETER, NULL},
+    {"random", fill_random, SHARE, "random(0.3)"},
+    {"layer-skip", fill_layer_skip, VARIANT, "layer-skip(2)"},
+    {"power-bert", fill_power_bert, VARIANT, "power-bert(0.5)"},
 };
 
 #define NUM_POLICIES (sizeof named / sizeof named[0])
@@ -156,6 +157,16 @@ static rung_status refuse_name(const char *name, rung_error *error)
         "policy.name \"%.64s\" is unknown; use rung, paper, tabi, tangobert, single, single(LEVEL), pabee, branchynet, "
         "deebert, f-pabee, cocktail, random(SHARE), layer-skip(SPEEDUP) or power-bert(SHARE)",
         name);
+}
+
+/* A known name with something behind it that it does not take. */
+static rung_status refuse_number(const char *name, size_t which, rung_error *error)
+{
+    if (named[which].example == NULL) {
+        return rung_fail(error, RUNG_INVALID, "policy \"%.64s\": %s takes no number", name, named[which].name);
+    }
+    return rung_fail(error, RUNG_INVALID, "policy \"%.64s\": %s takes a number in parentheses, as %s", name,
+                     named[which].name, named[which].example);
 }
 
 /* The number of "name(number)"; NaN: there is none. False when what follows the name is something else. */
@@ -217,7 +228,7 @@ rung_status rung_policy_defaults(const char *name, uint32_t num_levels, rung_pol
         }
         if (strlen(name) >= sizeof filled.name || !read_parameter(name + base, &value) ||
             (named[i].parameter == NO_PARAMETER && !isnan(value))) {
-            return refuse_name(name, error);
+            return refuse_number(name, i, error);
         }
         fill_rung(&filled);
         if (named[i].fill != NULL) {

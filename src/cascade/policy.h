@@ -122,7 +122,8 @@ typedef struct rung_calibration {
 } rung_calibration;
 
 /* Fills *policy with the defaults of a named policy: rung_policy_names lists them. Some take a number in parentheses: "single(2)" is level 2 alone ("single":
- * the top), "random(0.3)" sends 30 % up, "layer-skip(2)" and "power-bert(0.5)" as rung_variant says. RUNG_NOT_FOUND lists the names. */
+ * the top), "random(0.3)" sends 30 % up, "layer-skip(2)" and "power-bert(0.5)" as rung_variant says. RUNG_NOT_FOUND lists the names;
+ * RUNG_INVALID says what is wrong with the number. */
 rung_status rung_policy_defaults(const char *name, uint32_t num_levels, rung_policy *policy,
                                  rung_error *error) RUNG_WARN_UNUSED;
 

@@ -6,6 +6,7 @@
 #include "config/link_config.h"
 #include "config/number.h"
 #include "config/option_file.h"
+#include "config/policy_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,188 +186,35 @@ static rung_status fill_renames(builder *b)
 }
 
 /* The policy's own value of an option, as text, so that it shows among the values in force. */
-static rung_status put_default(builder *b, rung_option_id id, const char *text)
+static rung_status put_default(builder *b, rung_option_id id)
 {
     char origin[64];
-    const char *key = rung_option_spec_of(id)->key;
-    snprintf(origin, sizeof origin, "policy %.32s", b->config.policy.name);
-    return rung_options_put(b->config.options, id, 0, RUNG_SOURCE_POLICY, origin, NULL, key, text, b->error);
-}
-
-static rung_status take_number(builder *b, rung_option_id id, double *field)
-{
-    const rung_option_value *value = rung_options_value(b->config.options, id);
-    char digits[RUNG_NUMBER_BYTES];
-    if (is_given(value)) {
-        *field = value->number;
-        return RUNG_OK;
-    }
-    return put_default(b, id, rung_print_number(*field, digits));
-}
-
-static rung_status take_u32(builder *b, rung_option_id id, uint32_t *field)
-{
-    const rung_option_value *value = rung_options_value(b->config.options, id);
-    char digits[RUNG_NUMBER_BYTES];
-    if (is_given(value)) {
-        *field = (uint32_t)value->integer;
-        return RUNG_OK;
-    }
-    return put_default(b, id, rung_print_number(*field, digits));
-}
-
-/* A choice's index is the value of the field's enum. */
-static rung_status take_choice(builder *b, rung_option_id id, uint32_t own, uint32_t *field)
-{
-    const rung_option_value *value = rung_options_value(b->config.options, id);
-    *field = own;
-    if (is_given(value)) {
-        *field = value->choice;
-        return RUNG_OK;
-    }
-    const char *at = rung_option_spec_of(id)->choices;
-    for (uint32_t i = 0; i < own; i++) {
-        at += strcspn(at, "|") + 1;
-    }
-    char name[32];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "|"), at);
-    return put_default(b, id, name);
-}
-
-static rung_status take_bool(builder *b, rung_option_id id, bool *field)
-{
-    const rung_option_value *value = rung_options_value(b->config.options, id);
-    if (is_given(value)) {
-        *field = value->boolean;
-        return RUNG_OK;
-    }
-    return put_default(b, id, *field ? "true" : "false");
-}
-
-static rung_status take_thresholds(builder *b)
-{
-    const rung_option_value *value = rung_options_value(b->config.options, RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD);
-    double *threshold = b->config.policy.offload.threshold;
-    uint32_t num_levels = b->config.num_levels;
-    char digits[RUNG_NUMBER_BYTES];
-    if (!is_given(value)) {
-        return put_default(b, RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD, rung_print_number(threshold[0], digits));
-    }
-    /* The top level has none above it, so that a list may leave its threshold out. */
-    uint32_t count = value->num_numbers;
-    if (count != 1 && count != num_levels && count + 1 != num_levels) {
-        return rung_fail(b->error, RUNG_INVALID,
-                         "%s: policy.offload.threshold has %u numbers; give one, or one for each of the %u levels (the "
-                         "top one's may be left "
-                         "out)",
-                         value->origin, count, num_levels);
-    }
-    for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
-        threshold[l] = value->numbers[l < count ? l : count - 1];
-    }
-    return RUNG_OK;
-}
-
-static rung_status take_k(builder *b)
-{
-    const rung_option_value *value = rung_options_value(b->config.options, RUNG_OPTION_POLICY_OFFLOAD_K);
-    rung_offload_policy *offload = &b->config.policy.offload;
-    char digits[RUNG_NUMBER_BYTES];
-    if (!is_given(value)) {
-        return put_default(b, RUNG_OPTION_POLICY_OFFLOAD_K,
-                           offload->hard ? "hard" : rung_print_number(offload->k, digits));
-    }
-    offload->hard = value->is_word;
-    offload->k = value->is_word ? offload->k : value->number;
-    return RUNG_OK;
-}
-
-static rung_status take_exit(builder *b, rung_exit_policy *exit)
-{
-    uint32_t rule;
-    rung_status status = take_choice(b, RUNG_OPTION_POLICY_EXIT_RULE, (uint32_t)exit->rule, &rule);
-    exit->rule = (rung_exit_rule)rule;
+    rung_buffer text = {0};
+    const rung_policy *policy = &b->config.policy;
+    snprintf(origin, sizeof origin, "policy %.32s", policy->name);
+    rung_policy_option_print(id, policy, b->config.num_levels, &text);
+    rung_status status = rung_buffer_check(&text, "policy", b->error);
     if (status == RUNG_OK) {
-        status = take_number(b, RUNG_OPTION_POLICY_EXIT_TAU, &exit->tau);
+        status = rung_options_put(b->config.options, id, 0, RUNG_SOURCE_POLICY, origin, NULL,
+                                  rung_option_spec_of(id)->key, text.data, b->error);
     }
-    if (status == RUNG_OK) {
-        status = take_u32(b, RUNG_OPTION_POLICY_EXIT_PATIENCE, &exit->patience);
-    }
-    if (status == RUNG_OK) {
-        status = take_number(b, RUNG_OPTION_POLICY_EXIT_CONFIDENCE, &exit->confidence);
-    }
-    return status == RUNG_OK ? take_u32(b, RUNG_OPTION_POLICY_EXIT_FIRST_LAYER, &exit->first_layer) : status;
-}
-
-static rung_status take_prune(builder *b, rung_policy *policy)
-{
-    uint32_t unit = 0;
-    uint32_t layers = 0;
-    rung_status status = take_bool(b, RUNG_OPTION_POLICY_PRUNE_ENABLED, &policy->prune.enabled);
-    if (status == RUNG_OK) {
-        status = take_number(b, RUNG_OPTION_POLICY_PRUNE_ALPHA, &policy->prune.alpha);
-    }
-    if (status == RUNG_OK) {
-        status = take_choice(b, RUNG_OPTION_POLICY_PRUNE_UNIT, (uint32_t)policy->prune.unit, &unit);
-        policy->prune.unit = (rung_prune_unit)unit;
-    }
-    if (status == RUNG_OK) {
-        status = take_choice(b, RUNG_OPTION_POLICY_PRUNE_LAYERS, policy->all_layer_importance ? 1 : 0, &layers);
-        policy->all_layer_importance = layers == 1;
-    }
-    return status;
-}
-
-static rung_status take_ensemble(builder *b, rung_policy *policy)
-{
-    uint32_t choice = 0;
-    rung_status status = take_choice(b, RUNG_OPTION_POLICY_ENSEMBLE_WEIGHTS, (uint32_t)policy->weights, &choice);
-    policy->weights = (rung_weights)choice;
-    if (status == RUNG_OK) {
-        status = take_choice(b, RUNG_OPTION_POLICY_ENSEMBLE_DECIDE_ON, policy->pooled_decision ? 1 : 0, &choice);
-        policy->pooled_decision = choice == 1;
-    }
-    if (status == RUNG_OK) {
-        status = take_choice(b, RUNG_OPTION_POLICY_ENSEMBLE_SOFTMAX, policy->raw_ensemble ? 1 : 0, &choice);
-        policy->raw_ensemble = choice == 1;
-    }
+    rung_buffer_deinit(&text);
     return status;
 }
 
 static rung_status fill_policy(builder *b)
 {
     rung_policy *policy = &b->config.policy;
-    const char *name = rung_options_text(b->config.options, RUNG_OPTION_POLICY_NAME);
-    rung_status status = rung_policy_defaults(name, b->config.num_levels, policy, b->error);
-    if (status == RUNG_OK) {
-        policy->seed = rung_options_integer(b->config.options, RUNG_OPTION_POLICY_SEED);
-        status = take_u32(b, RUNG_OPTION_POLICY_FIRST_COMPUTE_LEVEL, &policy->first_compute_level);
+    const rung_option_value *name = rung_options_value(b->config.options, RUNG_OPTION_POLICY_NAME);
+    rung_status status = rung_policy_defaults(name->text, b->config.num_levels, policy, b->error);
+    if (status != RUNG_OK) {
+        return rung_fail_in(b->error, "%s", name->origin);
     }
-    if (status == RUNG_OK && policy->first_compute_level > b->config.num_levels) {
-        return rung_fail(b->error, RUNG_INVALID,
-                         "%s: policy.first_compute_level is %u; the cascade has %u level%s only",
-                         rung_options_value(b->config.options, RUNG_OPTION_POLICY_FIRST_COMPUTE_LEVEL)->origin,
-                         policy->first_compute_level, b->config.num_levels, b->config.num_levels == 1 ? "" : "s");
-    }
-    if (status == RUNG_OK) {
-        status = take_thresholds(b);
-    }
-    if (status == RUNG_OK) {
-        status = take_k(b);
-    }
-    if (status == RUNG_OK) {
-        status = take_exit(b, &policy->exit);
-    }
-    if (status == RUNG_OK) {
-        status = take_prune(b, policy);
-    }
-    if (status == RUNG_OK) {
-        status = take_ensemble(b, policy);
-    }
-    if (status == RUNG_OK) {
-        uint32_t choice = 0;
-        status = take_choice(b, RUNG_OPTION_POLICY_DEFER, (uint32_t)policy->defer, &choice);
-        policy->defer = (rung_defer)choice;
+    policy->seed = rung_options_integer(b->config.options, RUNG_OPTION_POLICY_SEED);
+    for (rung_option_id id = RUNG_FIRST_POLICY_OPTION; status == RUNG_OK && id <= RUNG_LAST_POLICY_OPTION; id++) {
+        const rung_option_value *value = rung_options_value(b->config.options, id);
+        status = is_given(value) ? rung_policy_option_take(id, value, b->config.num_levels, policy, b->error)
+                                 : put_default(b, id);
     }
     if (status == RUNG_OK && rung_policy_check(policy, NULL, b->error) != RUNG_OK) {
         status = rung_fail_in(b->error, "%s", file_name(b));

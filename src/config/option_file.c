@@ -168,7 +168,9 @@ static rung_status check_item(const walk *w, rung_option_id id, const rung_yaml_
     bool plain = item->kind == RUNG_YAML_SCALAR && !item->is_null && strchr(item->text, ',') == NULL;
     if (!plain) {
         return rung_yaml_fail(w->yaml, item, w->error, RUNG_INVALID, "%s: entry %zu is not %s", spec->key, position,
-                              spec->type == RUNG_TYPE_NUMBERS ? "a number" : "one address");
+                              spec->type == RUNG_TYPE_NUMBERS  ? "a number"
+                              : spec->type == RUNG_TYPE_LEVELS ? "a level's number"
+                                                               : "one address");
     }
     char context[MAX_CONTEXT_BYTES];
     rung_option_value unused = {0};
@@ -216,7 +218,7 @@ static rung_status take_value(walk *w, const rung_yaml_node *value, const char *
     const rung_option_type type = id < RUNG_OPTION_COUNT ? rung_option_spec_of(id)->type : RUNG_TYPE_TEXT;
     bool has_below = has_keys_below(path, w->kind);
     bool is_levels = w->kind == RUNG_FILE_CASCADE && strcmp(path, LEVELS) == 0;
-    bool is_list = type == RUNG_TYPE_NUMBERS || type == RUNG_TYPE_URLS;
+    bool is_list = type == RUNG_TYPE_NUMBERS || type == RUNG_TYPE_LEVELS || type == RUNG_TYPE_URLS;
     if (is_levels && value->kind == RUNG_YAML_SEQUENCE) {
         return walk_levels(w, value);
     }

@@ -6,6 +6,7 @@
 #include "config/address.h"
 #include "config/number.h"
 #include "config/suggest.h"
+#include "config/variant_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,7 @@ static void print_limit(const rung_option_spec *spec, double limit, char *out, s
             unit = rates[i].name;
         }
     }
-    if (spec->type == RUNG_TYPE_INTEGER || spec->type == RUNG_TYPE_INTEGERS) {
+    if (spec->type == RUNG_TYPE_INTEGER || spec->type == RUNG_TYPE_INTEGERS || spec->type == RUNG_TYPE_LEVELS) {
         snprintf(out, size, "%.0f", limit);
     } else {
         char number[RUNG_NUMBER_BYTES];
@@ -134,20 +135,42 @@ static rung_status fail_later(const rung_option_spec *spec, const char *context,
     return status;
 }
 
+static rung_status fail_choice(const rung_option_spec *spec, const char *context, const char *name, const char *shown,
+                               rung_error *error)
+{
+    char hint[RUNG_HINT_BYTES];
+    rung_buffer names = {0};
+    rung_append_choices(&names, spec->choices);
+    rung_status status =
+        rung_fail(error, RUNG_INVALID, "%s: '%s' is not one of %s%s", context, shown,
+                  names.failed ? spec->choices : names.data, rung_hint_of_choices(name, spec->choices, hint));
+    rung_buffer_deinit(&names);
+    return status;
+}
+
 static rung_status parse_choice(const rung_option_spec *spec, const char *context, const char *text, const char *shown,
                                 rung_option_value *value, rung_error *error)
 {
     if (rung_find_choice(spec->choices, text, &value->choice)) {
         return RUNG_OK;
     }
-    char hint[RUNG_HINT_BYTES];
-    rung_buffer names = {0};
-    rung_append_choices(&names, spec->choices);
-    rung_status status =
-        rung_fail(error, RUNG_INVALID, "%s: '%s' is not one of %s%s", context, shown,
-                  names.failed ? spec->choices : names.data, rung_hint_of_choices(text, spec->choices, hint));
-    rung_buffer_deinit(&names);
-    return status;
+    return fail_choice(spec, context, text, shown, error);
+}
+
+/* "single(2)": a name out of `choices`, and behind it what that name takes. */
+static rung_status parse_name(const rung_option_spec *spec, const char *context, const char *text, const char *shown,
+                              rung_error *error)
+{
+    char name[RUNG_QUOTED_BYTES];
+    rung_policy policy;
+    rung_variant variant;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "("), text);
+    if (!rung_find_choice(spec->choices, name, NULL)) {
+        return fail_choice(spec, context, name, shown, error);
+    }
+    rung_status status = spec->type == RUNG_TYPE_POLICY ? rung_policy_defaults(text, RUNG_MAX_LEVELS, &policy, error)
+                                                        : rung_variant_parse(text, &variant, error);
+    return status == RUNG_OK ? RUNG_OK : rung_fail_in(error, "%s", context);
 }
 
 static rung_status parse_number(const rung_option_spec *spec, const char *context, const char *text, const char *shown,
@@ -197,7 +220,8 @@ static rung_status parse_quantity(const rung_option_spec *spec, const char *cont
 static rung_status parse_numbers(const rung_option_spec *spec, const char *context, const char *text,
                                  rung_option_value *value, rung_error *error)
 {
-    uint32_t most = spec->type == RUNG_TYPE_INTEGERS ? RUNG_MAX_NUMBERS : RUNG_MAX_LEVELS;
+    bool integers = spec->type == RUNG_TYPE_INTEGERS || spec->type == RUNG_TYPE_LEVELS;
+    uint32_t most = spec->max_numbers > 0 ? spec->max_numbers : RUNG_MAX_LEVELS;
     value->num_numbers = 0;
     for (const char *at = text; at != NULL;) {
         at += strspn(at, " ");
@@ -215,16 +239,36 @@ static rung_status parse_numbers(const rung_option_spec *spec, const char *conte
         snprintf(item, sizeof item, "%.*s", (int)(used < sizeof item ? used : sizeof item - 1), at);
         double *number = &value->numbers[value->num_numbers];
         rung_option_value whole = {0};
-        rung_status status = spec->type == RUNG_TYPE_INTEGERS ? parse_integer(spec, context, item, shown, &whole, error)
-                                                              : parse_number(spec, context, item, shown, number, error);
+        rung_status status = integers ? parse_integer(spec, context, item, shown, &whole, error)
+                                      : parse_number(spec, context, item, shown, number, error);
         if (status != RUNG_OK) {
             return status;
         }
-        *number = spec->type == RUNG_TYPE_INTEGERS ? whole.number : *number;
+        *number = integers ? whole.number : *number;
         value->num_numbers++;
         at = at[length] == ',' ? at + length + 1 : NULL;
     }
     return RUNG_OK;
+}
+
+/* "1,3", or the word. */
+static rung_status parse_levels(const rung_option_spec *spec, const char *context, const char *text,
+                                rung_option_value *value, rung_error *error)
+{
+    uint32_t seen = 0;
+    value->is_word = rung_find_choice(spec->choices, text, NULL);
+    if (value->is_word) {
+        return RUNG_OK;
+    }
+    rung_status status = parse_numbers(spec, context, text, value, error);
+    for (uint32_t i = 0; status == RUNG_OK && i < value->num_numbers; i++) {
+        uint32_t level = (uint32_t)value->numbers[i];
+        if ((seen >> level & 1) != 0) {
+            return rung_fail(error, RUNG_INVALID, "%s: level %u is there twice", context, level);
+        }
+        seen |= 1u << level;
+    }
+    return status;
 }
 
 /* "http://a:1, http://b:2": each must be one; the text stays as it was written. */
@@ -354,6 +398,11 @@ static rung_status parse_typed(const rung_option_spec *spec, const char *context
     case RUNG_TYPE_INTEGERS:
     case RUNG_TYPE_NUMBERS:
         return parse_numbers(spec, context, text, value, error);
+    case RUNG_TYPE_LEVELS:
+        return parse_levels(spec, context, text, value, error);
+    case RUNG_TYPE_POLICY:
+    case RUNG_TYPE_VARIANT:
+        return parse_name(spec, context, text, shown, error);
     case RUNG_TYPE_CHOICE:
         return parse_choice(spec, context, text, shown, value, error);
     case RUNG_TYPE_SIZE:

@@ -32,19 +32,22 @@ typedef struct rung_command_spec {
     const char *description; /* for its --help and the man page */
 } rung_command_spec;
 
-/* Of a list: one a level, or those of a bench. */
-#define RUNG_MAX_NUMBERS 16
+/* Of a list: one a level, those of a bench, or one an exit. */
+#define RUNG_MAX_NUMBERS 32
 
 typedef enum rung_option_type {
     RUNG_TYPE_BOOL,    /* flag without a value, or =true, =false */
     RUNG_TYPE_INTEGER, /* >= 0 */
     RUNG_TYPE_NUMBER,
     RUNG_TYPE_NUMBER_OR_WORD, /* a number or the one word in `choices` */
-    RUNG_TYPE_INTEGERS,       /* one whole number or a list: "16,64,128" */
+    RUNG_TYPE_INTEGERS,       /* one whole number or a list: "16,64,128", [16, 64, 128] */
     RUNG_TYPE_NUMBERS,        /* one number or a list: "0.9,0.8", [0.9, 0.8] */
+    RUNG_TYPE_LEVELS,         /* numbers of levels, each once: "1,3", [1, 3]; or the one word in `choices` */
     RUNG_TYPE_TEXT,
-    RUNG_TYPE_PATH,   /* in a file: relative to the file's directory */
-    RUNG_TYPE_CHOICE, /* one of `choices` */
+    RUNG_TYPE_PATH,    /* in a file: relative to the file's directory */
+    RUNG_TYPE_CHOICE,  /* one of `choices` */
+    RUNG_TYPE_POLICY,  /* a name of rung_policy_defaults: one of `choices`, some with a number in parentheses */
+    RUNG_TYPE_VARIANT, /* a name of rung_variant_parse, in the same form */
     RUNG_TYPE_SIZE,
     RUNG_TYPE_TIME,
     RUNG_TYPE_RATE,
@@ -132,9 +135,16 @@ typedef enum rung_option_id {
     RUNG_OPTION_LEVEL_LINK_LAST = RUNG_OPTION_LEVEL_LINK + RUNG_LINK_KEYS - 1,
     RUNG_OPTION_POLICY_NAME,
     RUNG_OPTION_POLICY_SEED,
-    RUNG_OPTION_POLICY_FIRST_COMPUTE_LEVEL,
+    RUNG_OPTION_POLICY_FIRST_COMPUTE_LEVEL, /* from here on the keys that policy_options.c reads */
+    RUNG_OPTION_POLICY_MEMBERS,
+    RUNG_OPTION_POLICY_PARALLEL,
+    RUNG_OPTION_POLICY_VARIANT,
     RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD,
     RUNG_OPTION_POLICY_OFFLOAD_K,
+    RUNG_OPTION_POLICY_OFFLOAD_RANDOM,
+    RUNG_OPTION_POLICY_OFFLOAD_SKIP,
+    RUNG_OPTION_POLICY_OFFLOAD_EARLY,
+    RUNG_OPTION_POLICY_OFFLOAD_SPECULATE,
     RUNG_OPTION_POLICY_DEFER,
     RUNG_OPTION_POLICY_PRUNE_ENABLED,
     RUNG_OPTION_POLICY_PRUNE_ALPHA,
@@ -144,12 +154,11 @@ typedef enum rung_option_id {
     RUNG_OPTION_POLICY_EXIT_TAU,
     RUNG_OPTION_POLICY_EXIT_PATIENCE,
     RUNG_OPTION_POLICY_EXIT_CONFIDENCE,
+    RUNG_OPTION_POLICY_EXIT_ENTROPY,
     RUNG_OPTION_POLICY_EXIT_FIRST_LAYER,
     RUNG_OPTION_POLICY_ENSEMBLE_WEIGHTS,
     RUNG_OPTION_POLICY_ENSEMBLE_DECIDE_ON,
     RUNG_OPTION_POLICY_ENSEMBLE_SOFTMAX,
-    RUNG_OPTION_POLICY_EARLY_OFFLOAD,
-    RUNG_OPTION_POLICY_SPECULATE,
     RUNG_OPTION_NODE_LEVEL,
     RUNG_OPTION_NODE_ID,
     RUNG_OPTION_NODE_SPEED,
@@ -191,7 +200,8 @@ typedef struct rung_option_spec {
     uint32_t commands;        /* rung_command bits that take it as a flag */
     double min, max;          /* numbers, sizes, times, rates */
     bool above_min;           /* the least value itself is outside */
-    const char *choices;      /* "a|b|c"; for NUMBER_OR_WORD the word */
+    uint32_t max_numbers;     /* of INTEGERS and NUMBERS; 0: RUNG_MAX_LEVELS */
+    const char *choices;      /* "a|b|c"; for NUMBER_OR_WORD and LEVELS the word */
     const char *later;        /* "a|b": known names that this version refuses */
     const char *later_hint;   /* what to do instead */
     const char *value_name;   /* in help */
@@ -215,12 +225,12 @@ typedef struct rung_option_value {
     char *directory; /* PATH from a file: what it is relative to; NULL otherwise */
     char *text;      /* as it was written; TEXT, PATH: the value; NULL when source is NONE */
     bool boolean;
-    bool is_word;     /* NUMBER_OR_WORD */
+    bool is_word;     /* NUMBER_OR_WORD, LEVELS */
     uint64_t integer; /* INTEGER, SIZE (bytes) */
     double number;    /* NUMBER, TIME (seconds), RATE (bits per second), SIZE (bytes) */
     uint32_t choice;  /* CHOICE: index in choices */
     uint32_t num_numbers;
-    double numbers[RUNG_MAX_NUMBERS]; /* INTEGERS, NUMBERS */
+    double numbers[RUNG_MAX_NUMBERS]; /* INTEGERS, NUMBERS, LEVELS */
     size_t num_pairs;
     char **pairs; /* MAP: [2 num_pairs] name, value, name, value, ... */
 } rung_option_value;
@@ -263,7 +273,8 @@ bool rung_options_given(const rung_options *options, rung_option_id id); /* by a
 bool rung_options_bool(const rung_options *options, rung_option_id id);
 uint64_t rung_options_integer(const rung_options *options, rung_option_id id); /* INTEGER, SIZE */
 double rung_options_number(const rung_options *options, rung_option_id id);
-const char *rung_options_text(const rung_options *options, rung_option_id id); /* TEXT, PATH, CHOICE; NULL: none */
+const char *rung_options_text(const rung_options *options,
+                              rung_option_id id); /* TEXT, PATH, CHOICE, POLICY, VARIANT; NULL: none */
 uint32_t rung_options_choice(const rung_options *options, rung_option_id id);
 
 /* For the loaders in src/config. `context` starts the message ("cascade.yaml:12:9: policy.exit.tau"); a value from a weaker source never replaces one

@@ -108,12 +108,13 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                            .value_name = "SHAPE", .default_text = "bert-base",
                            .help = "a model of random weights in this shape, when no --model is given"},
     [RUNG_OPTION_TOKENS] = {"tokens", true, NULL, 0, RUNG_TYPE_INTEGERS, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 512,
-                            .value_name = "N[,N...]", .default_text = "128",
+                            .max_numbers = 16, .value_name = "N[,N...]", .default_text = "128",
                             .help = "tokens of a text; of several numbers each is measured"},
     [RUNG_OPTION_BATCH] = {"batch", true, NULL, 0, RUNG_TYPE_INTEGERS, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 256,
-                           .value_name = "N[,N...]", .default_text = "1", .help = "texts in a batch"},
+                           .max_numbers = 16, .value_name = "N[,N...]", .default_text = "1",
+                           .help = "texts in a batch"},
     [RUNG_OPTION_BENCH_THREADS] =
-        {"threads", true, NULL, 0, RUNG_TYPE_INTEGERS, RUNG_GROUP_RUN, BENCH, .min = 0, .max = 256,
+        {"threads", true, NULL, 0, RUNG_TYPE_INTEGERS, RUNG_GROUP_RUN, BENCH, .min = 0, .max = 256, .max_numbers = 16,
          .value_name = "N[,N...]",
          .help = "threads, each with a batch of its own; 0, and by default: as many as there are processors"},
     [RUNG_OPTION_BENCH_PRECISION] = {"precision", true, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, BENCH,
@@ -182,11 +183,12 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     LINK_ROWS(RUNG_OPTION_LEVEL_LINK, "levels[].link", RUNG_GROUP_CASCADE, CASCADE,
               "link from the level below: lan, wifi, 5g, 4g, satellite, a trace file, or rtt, up and down"),
     [RUNG_OPTION_POLICY_NAME] =
-        {"policy.name", false, "policy", 0, RUNG_TYPE_CHOICE, RUNG_GROUP_POLICY, CASCADE,
-         .choices = "rung|paper|tabi|tangobert|single",
-         .later = "pabee|branchynet|deebert|f-pabee|layer-skip|power-bert|cocktail|random|oracle", .value_name = "NAME",
-         .default_text = "rung",
-         .help = "the rule set, single with --model; gives the default of every other key of policy"},
+        {"policy.name", false, "policy", 0, RUNG_TYPE_POLICY, RUNG_GROUP_POLICY, CASCADE,
+         .choices = "rung|paper|tabi|tangobert|single|pabee|branchynet|deebert|f-pabee|cocktail|random|layer-skip|"
+                    "power-bert",
+         .later = "oracle", .value_name = "NAME", .default_text = "rung",
+         .help = "the rule set, single with --model; gives the default of every other key of policy; some take a "
+                 "number: single(LEVEL), random(SHARE), layer-skip(SPEEDUP), power-bert(SHARE)"},
     [RUNG_OPTION_POLICY_SEED] = {"policy.seed", false, "seed", 0, RUNG_TYPE_INTEGER, RUNG_GROUP_POLICY, CASCADE,
                                  .min = 0, .max = MAX_INTEGER, .value_name = "N", .default_text = "1",
                                  .help = "seed of the offload coin and of the links"},
@@ -194,6 +196,17 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                                 RUNG_GROUP_POLICY, CASCADE, .min = 1, .max = RUNG_MAX_LEVELS,
                                                 .value_name = "N",
                                                 .help = "first level that computes; those below only pass the text on"},
+    [RUNG_OPTION_POLICY_MEMBERS] = {"policy.members", false, NULL, 0, RUNG_TYPE_LEVELS, RUNG_GROUP_POLICY, CASCADE,
+                                    .min = 1, .max = RUNG_MAX_LEVELS, .choices = "all",
+                                    .value_name = "LEVEL[,LEVEL...]",
+                                    .help = "levels that compute, by number; the others only pass the text on, and the "
+                                            "highest one is the top"},
+    [RUNG_OPTION_POLICY_PARALLEL] = {"policy.parallel", false, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_POLICY, CASCADE,
+                                     .help = "every level gets the full text at once, and all are combined"},
+    [RUNG_OPTION_POLICY_VARIANT] = {"policy.variant", false, NULL, 0, RUNG_TYPE_VARIANT, RUNG_GROUP_POLICY, CASCADE,
+                                    .choices = "none|layer-skip|power-bert", .value_name = "NAME",
+                                    .help = "a cheaper way to run every model: layer-skip(SPEEDUP) leaves layers out, "
+                                            "power-bert(SHARE) drops tokens between them down to SHARE"},
     [RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD] =
         {"policy.offload.threshold", false, NULL, 0, RUNG_TYPE_NUMBERS, RUNG_GROUP_POLICY, CASCADE, .min = 0, .max = 1,
          .value_name = "T[,T...]",
@@ -203,6 +216,25 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                       CASCADE, .min = 0, .max = 1e6, .above_min = true, .choices = "hard",
                                       .value_name = "K",
                                       .help = "steepness of Eq 7 above the threshold; hard: nothing goes up there"},
+    [RUNG_OPTION_POLICY_OFFLOAD_RANDOM] = {"policy.offload.random", false, NULL, 0, RUNG_TYPE_NUMBER_OR_WORD,
+                                           RUNG_GROUP_POLICY, CASCADE, .min = 0, .max = 1, .choices = "off",
+                                           .value_name = "SHARE",
+                                           .help = "share of the requests that goes up whatever the confidence; off: "
+                                                   "the threshold decides"},
+    [RUNG_OPTION_POLICY_OFFLOAD_SKIP] =
+        {"policy.offload.skip", false, NULL, 0, RUNG_TYPE_NUMBERS, RUNG_GROUP_POLICY, CASCADE, .min = 0, .max = 1,
+         .value_name = "T[,T...]",
+         .help = "confidence up to which what goes up passes the next level by, for all levels or by level; 0: never"},
+    [RUNG_OPTION_POLICY_OFFLOAD_EARLY] =
+        {"policy.offload.early", false, NULL, 0, RUNG_TYPE_NUMBERS, RUNG_GROUP_POLICY, CASCADE, .min = 0, .max = 1,
+         .value_name = "T[,T...]",
+         .help = "confidence of an exit up to which the layers stop and the request goes up, for all levels or by "
+                 "level; 0: never"},
+    [RUNG_OPTION_POLICY_OFFLOAD_SPECULATE] =
+        {"policy.offload.speculate", false, NULL, 0, RUNG_TYPE_NUMBERS, RUNG_GROUP_POLICY, CASCADE, .min = 0, .max = 1,
+         .value_name = "T[,T...]",
+         .help = "confidence of the first exit up to which the next level is asked while the layers run on, for all "
+                 "levels or by level; 0: never"},
     [RUNG_OPTION_POLICY_DEFER] =
         {"policy.defer", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_POLICY, CASCADE, .choices = "confidence|learned",
          .value_name = "RULE",
@@ -220,8 +252,9 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                          CASCADE, .choices = "first|all", .value_name = "WHICH",
                                          .help = "layers that say what matters (Eq 9): up to the first exit, or all"},
     [RUNG_OPTION_POLICY_EXIT_RULE] = {"policy.exit.rule", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_POLICY, CASCADE,
-                                      .choices = "off|paper|agree", .value_name = "RULE",
-                                      .help = "early exit: off, Eq 13-14, or two exits that agree and are sure"},
+                                      .choices = "off|paper|agree|pabee|entropy|divergence", .value_name = "RULE",
+                                      .help = "early exit: off; Eq 13-14; exits that agree and are sure; exits with "
+                                              "the same label; an exit of low entropy; exits that differ little"},
     [RUNG_OPTION_POLICY_EXIT_TAU] = {"policy.exit.tau", false, NULL, 0, RUNG_TYPE_NUMBER, RUNG_GROUP_POLICY, CASCADE,
                                      .min = 0, .max = 1, .value_name = "TAU",
                                      .help = "two exits are stable below this difference; 0 never exits early"},
@@ -231,15 +264,21 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     [RUNG_OPTION_POLICY_EXIT_CONFIDENCE] = {"policy.exit.confidence", false, NULL, 0, RUNG_TYPE_NUMBER,
                                             RUNG_GROUP_POLICY, CASCADE, .min = 0, .max = 1, .value_name = "C",
                                             .help = "calibrated confidence that rule agree needs"},
+    [RUNG_OPTION_POLICY_EXIT_ENTROPY] = {"policy.exit.entropy", false, NULL, 0, RUNG_TYPE_NUMBERS, RUNG_GROUP_POLICY,
+                                         CASCADE, .min = 0, .max = 100, .max_numbers = RUNG_EXIT_THRESHOLDS,
+                                         .value_name = "NATS[,NATS...]",
+                                         .help = "rule entropy stops below it, for all exits or exit by exit; the last "
+                                                 "number stands for all further exits"},
     [RUNG_OPTION_POLICY_EXIT_FIRST_LAYER] = {"policy.exit.first_layer", false, NULL, 0, RUNG_TYPE_INTEGER,
                                              RUNG_GROUP_POLICY, CASCADE, .min = 1, .max = 128, .value_name = "LAYER",
                                              .help = "first layer after which a request may stop"},
     [RUNG_OPTION_POLICY_ENSEMBLE_WEIGHTS] = {"policy.ensemble.weights", false, NULL, 0, RUNG_TYPE_CHOICE,
-                                             RUNG_GROUP_POLICY, CASCADE, .choices = "accuracy|last|fitted",
+                                             RUNG_GROUP_POLICY, CASCADE, .choices = "accuracy|last|fitted|vote",
                                              .value_name = "KIND",
                                              .help =
                                                  "weights of the levels (Eq 12): by accuracy, the last level alone, "
-                                                 "or those that rung fit found best for each set of levels"},
+                                                 "those that rung fit found best for each set of levels, or each "
+                                                 "level votes with its accuracy on the class that it says"},
     [RUNG_OPTION_POLICY_ENSEMBLE_DECIDE_ON] =
         {"policy.ensemble.decide_on", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_POLICY, CASCADE,
          .choices = "own|pooled", .value_name = "WHICH",
@@ -249,12 +288,6 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                              .value_name = "KIND",
                                              .help =
                                                  "what Eq 11 adds up: softmax with the fitted temperature, or without"},
-    [RUNG_OPTION_POLICY_EARLY_OFFLOAD] = {"policy.early_offload", false, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_POLICY,
-                                          CASCADE, .later = "true", .default_text = "false",
-                                          .help = "offload before the local model is done"},
-    [RUNG_OPTION_POLICY_SPECULATE] = {"policy.speculate", false, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_POLICY, CASCADE,
-                                      .later = "true", .default_text = "false",
-                                      .help = "ask the upper level while the local model still runs"},
     [RUNG_OPTION_NODE_LEVEL] = {"level", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_NODE, NODE, .value_name = "LEVEL",
                                 .help = "which level the node is: its name, or its number from 1"},
     [RUNG_OPTION_NODE_ID] = {"id", false, NULL, 0, RUNG_TYPE_TEXT, RUNG_GROUP_NODE, NODE, .value_name = "ID",

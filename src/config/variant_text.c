@@ -50,7 +50,7 @@ rung_status rung_variant_parse(const char *text, rung_variant *variant, rung_err
         return rung_fail(error, RUNG_INVALID,
                          "variant '%s': not one of none, layer-skip(SPEEDUP) and power-bert(SHARE)", quoted);
     }
-    rung_variant parsed = {.kind = (rung_variant_kind)kind};
+    rung_variant parsed = {.kind = (rung_variant_kind)kind, .amount = 1};
     if (FORMS[kind].range == NULL) {
         if (has_number) {
             return rung_fail(error, RUNG_INVALID, "variant '%s': '%s' takes no number", quoted, FORMS[kind].name);

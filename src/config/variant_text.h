@@ -4,7 +4,7 @@
 
 #include "cascade/policy.h"
 
-/* "none", "layer-skip(2)", "power-bert(0.5)". RUNG_INVALID: an unknown name, a number that is missing, is none or lies outside the range
+/* "none", "layer-skip(2)", "power-bert(0.5)"; the amount of "none" is 1, as in policies by name. RUNG_INVALID: an unknown name, a number that is missing, is none or lies outside the range
  * above, or one behind "none"; the message has the text and the range. */
 rung_status rung_variant_parse(const char *text, rung_variant *variant, rung_error *error) RUNG_WARN_UNUSED;
 

@@ -87,7 +87,8 @@ static rung_status figures(rung_statistic statistic, void *context, const uint32
     return status;
 }
 
-/* results [num_values][resamples + 1]: the figures of the data, then those of each resample. values [num_values] is scratch. */
+/* results [num_values][resamples + 1]: the figures of the data, then those of each resample. values [num_values] is
+ * scratch. */
 static rung_status resample(const rung_bootstrap *bootstrap, uint32_t *rows, size_t n, rung_statistic statistic,
                             void *context, size_t num_values, double *values, double *results, rung_error *error)
 {

@@ -180,8 +180,8 @@ static uint64_t samples_for(uint64_t errors, double epsilon, double delta)
 bool rung_least_samples(uint64_t errors, uint64_t n, double epsilon, double delta, uint64_t *samples)
 {
     assert(n >= 1 && epsilon > 0 && epsilon < 1 && delta > 0 && delta < 1);
-    /* Where e errors are allowed, samples_for(e) samples are needed, and e n / errors come before the next error is due. The first is concave
-     * in e and starts above the second, a line: they cross once at most. */
+    /* Where e errors are allowed, samples_for(e) samples are needed, and e n / errors come before the next error is
+     * due. The first is concave in e and starts above the second, a line: they cross once at most. */
     uint64_t fails = 0;
     uint64_t holds = errors == 0 ? 0 : RUNG_RISK_MOST_SAMPLES;
     while (holds - fails > 1) {

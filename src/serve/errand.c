@@ -20,6 +20,7 @@ rung_status rung_errand_prepare(rung_errand *errand, rung_generation *generation
         errand->visit_serial = generation->serial;
     }
     errand->next = NULL;
+    errand->next_ahead = NULL;
     errand->ticket = NULL;
     errand->generation = generation;
     errand->id = NULL;
@@ -32,6 +33,8 @@ rung_status rung_errand_prepare(rung_errand *errand, rung_generation *generation
     errand->expired = false;
     errand->call = NULL;
     errand->sent = false;
+    errand->unsent = false;
+    errand->held.is_held = false;
     errand->may_truncate = true;
     errand->top_level = generation->config.level;
     errand->arrived.tokens_arrived = false;
@@ -50,6 +53,7 @@ void rung_errand_free(rung_errand *errand)
     rung_stage_deinit(&errand->arrived);
     rung_stage_deinit(&errand->above);
     rung_buffer_deinit(&errand->body);
+    rung_buffer_deinit(&errand->held.memory);
     rung_buffer_deinit(&errand->out);
     free(errand);
 }
@@ -74,6 +78,16 @@ bool rung_errand_read(rung_errand *errand, double now_s)
     return errand->status == RUNG_OK;
 }
 
+/* The body is made here, since the visit is the worker's. Without memory for it nothing is sent, and the errand fails where the result needs it. */
+bool rung_errand_watched(rung_errand *errand, double now_s)
+{
+    if ((rung_visit_watched(&errand->visit, now_s) & RUNG_ACTION_SEND) == 0) {
+        return false;
+    }
+    errand->status = rung_errand_make_body(errand, &errand->error);
+    return errand->status == RUNG_OK;
+}
+
 /* What the machine wants now is prepared here, where time is: the body for the next level, or the answer. */
 void rung_errand_computed(rung_errand *errand, double now_s)
 {
@@ -92,6 +106,27 @@ rung_status rung_errand_make_body(rung_errand *errand, rung_error *error)
 {
     rung_buffer_clear(&errand->body);
     return rung_visit_send(&errand->visit, &errand->arrived, &errand->above, &errand->body, error);
+}
+
+void rung_errand_hold(rung_errand *errand, rung_degraded lost, const rung_call_result *result)
+{
+    rung_held *held = &errand->held;
+    rung_buffer *memory = &held->memory;
+    *held = (rung_held){.is_held = true, .lost = lost, .result = *result, .memory = *memory};
+    rung_buffer_clear(memory);
+    rung_buffer_append(memory, result->body, result->body_bytes);
+    rung_buffer_append(memory, "", 1);
+    rung_buffer_append(memory, result->detail, strlen(result->detail) + 1);
+    if (rung_buffer_check(memory, "reply", NULL) != RUNG_OK) {
+        rung_buffer_deinit(memory);
+        held->lost = RUNG_DEGRADED_UNREACHABLE;
+        held->result.body = NULL;
+        held->result.body_bytes = 0;
+        held->result.detail = "out of memory for the reply";
+        return;
+    }
+    held->result.body = memory->data;
+    held->result.detail = memory->data + result->body_bytes + 1;
 }
 
 /* Levels above as they said of themselves. Their names are this node's, from the calibration. */
@@ -138,11 +173,17 @@ unsigned rung_errand_take_reply(rung_errand *errand, const rung_call_result *res
     return actions;
 }
 
+/* Nothing left this node. */
+static void count_nothing_sent(rung_errand *errand)
+{
+    errand->visit.did.bytes_up = 0;
+    errand->visit.did.kept_words = errand->visit.did.words;
+}
+
 unsigned rung_errand_lose_upstream(rung_errand *errand, rung_degraded reason, bool was_sent, double now_s)
 {
-    if (!was_sent) { /* nothing left this node */
-        errand->visit.did.bytes_up = 0;
-        errand->visit.did.kept_words = errand->visit.did.words;
+    if (!was_sent) {
+        count_nothing_sent(errand);
     }
     const rung_event event = {.kind = RUNG_EVENT_UPSTREAM_FAILED, .now_s = now_s, .reason = reason};
     return rung_request_step(&errand->visit.machine, &event);
@@ -191,4 +232,10 @@ rung_status rung_errand_write(rung_errand *errand, double now_s, rung_error *err
                            (now_s - errand->arrived_s) * 1e3);
     }
     return rung_buffer_check(&errand->out, "answer", error);
+}
+
+rung_status rung_errand_write_unsent(rung_errand *errand, double now_s, rung_error *error)
+{
+    count_nothing_sent(errand);
+    return rung_errand_write(errand, now_s, error);
 }

@@ -152,6 +152,21 @@ const rung_policy *rung_generation_policy(const rung_generation *generation, con
     return NULL;
 }
 
+rung_status rung_generation_find_policy(const rung_generation *generation, const char *name, rung_policy *made,
+                                        const rung_policy **policy, rung_error *error)
+{
+    const rung_policy *found = rung_generation_policy(generation, name);
+    if (found == NULL) {
+        rung_status status = rung_cascade_named_policy(generation->cascade, name, made, error);
+        if (status != RUNG_OK) {
+            return status;
+        }
+        found = made;
+    }
+    *policy = found;
+    return RUNG_OK;
+}
+
 const rung_model *rung_generation_model(const rung_generation *generation)
 {
     return generation->cascade->level[generation->config.level - 1].model;

@@ -138,6 +138,14 @@ static void unpin(rung_ticket *ticket)
     close_when_free(ticket);
 }
 
+static void drop_call(rung_errand *errand)
+{
+    if (errand->call != NULL) {
+        rung_upstream_cancel(errand->generation->upstream, errand->call);
+        errand->call = NULL;
+    }
+}
+
 /* Stops whatever its errands still do. */
 static void stop_errands(rung_ticket *ticket)
 {
@@ -145,6 +153,7 @@ static void stop_errands(rung_ticket *ticket)
     for (size_t i = 0; i < ticket->num_errands; i++) {
         rung_errand *errand = ticket->errands[i];
         atomic_store_explicit(&errand->cancelled, true, memory_order_relaxed);
+        drop_call(errand);
         if (!errand->at_worker && !errand->finished) {
             const rung_event event = {.kind = RUNG_EVENT_CANCEL, .now_s = now_s};
             errand->finished = true;
@@ -268,37 +277,36 @@ static void write_and_finish(rung_errand *errand)
     finish(errand);
 }
 
+/* RUNG_DEGRADED_NO: there is a reply. */
 static rung_degraded degraded_of(const rung_call_result *result)
 {
     switch (result->outcome) {
+    case RUNG_CALL_REPLY:
+        return RUNG_DEGRADED_NO;
     case RUNG_CALL_DEADLINE:
         return RUNG_DEGRADED_DEADLINE;
     case RUNG_CALL_OVERLOADED:
         return RUNG_DEGRADED_OVERLOADED;
     case RUNG_CALL_BAD_REPLY:
         return result->http_status == RUNG_HTTP_LOOP ? RUNG_DEGRADED_LOOP : RUNG_DEGRADED_BAD_REPLY;
-    case RUNG_CALL_REPLY:
     case RUNG_CALL_UNREACHABLE:
         break;
     }
     return RUNG_DEGRADED_UNREACHABLE;
 }
 
-static void upstream_done(void *context, const rung_call_result *result)
+/* The machine learns how the call ended. lost: why, or RUNG_DEGRADED_NO for a reply. */
+static void settle(rung_errand *errand, rung_degraded lost, const rung_call_result *result)
 {
-    rung_errand *errand = context;
     rung_desk *desk = errand->ticket->desk;
     double now_s = rung_clock_s();
     rung_error why = {0};
-    errand->call = NULL;
-    errand->sent = result->sent;
-    rung_metrics_call(desk->metrics, result->outcome);
     unsigned actions;
-    if (result->outcome == RUNG_CALL_REPLY) {
+    if (lost == RUNG_DEGRADED_NO) {
         actions = rung_errand_take_reply(errand, result, now_s, &why);
         desk->link_s = fmax(errand->visit.did.link_ms / 1e3, desk->link_s * LINK_DECAY);
     } else {
-        actions = rung_errand_lose_upstream(errand, degraded_of(result), result->sent, now_s);
+        actions = rung_errand_lose_upstream(errand, lost, result->sent, now_s);
     }
     if (errand->visit.machine.degraded != RUNG_DEGRADED_NO) {
         rung_log_line(desk->log, RUNG_LOG_INFO, "degraded",
@@ -306,6 +314,20 @@ static void upstream_done(void *context, const rung_call_result *result)
                       RUNG_LOG_TEXT("detail", why.message[0] != '\0' ? why.message : result->detail));
     }
     advance(errand, actions);
+}
+
+/* What comes before the level's own result waits for it. */
+static void upstream_done(void *context, const rung_call_result *result)
+{
+    rung_errand *errand = context;
+    errand->call = NULL;
+    errand->sent = result->sent;
+    rung_metrics_call(errand->ticket->desk->metrics, result->outcome);
+    if (errand->at_worker) {
+        rung_errand_hold(errand, degraded_of(result), result);
+    } else {
+        settle(errand, degraded_of(result), result);
+    }
 }
 
 /* Headers of the call to the next level. */
@@ -332,7 +354,7 @@ static void fill_headers(const rung_ticket *ticket, double remaining_s, outgoing
 static double reserve_s(const rung_errand *errand, double left_s)
 {
     double fallback_s = 0;
-    if (errand->visit.machine.local == RUNG_LOCAL_SKIPPED) {
+    if (!errand->at_worker && errand->visit.machine.local == RUNG_LOCAL_SKIPPED) {
         const rung_ticket *ticket = errand->ticket;
         fallback_s = FALLBACK_MARGIN * rung_workers_done_s(ticket->desk->workers, errand, ticket->num_errands);
     }
@@ -356,11 +378,10 @@ static rung_degraded upstream_barrier(const rung_errand *errand, double now_s, d
     return *until_s - now_s <= health.p50_s ? RUNG_DEGRADED_DEADLINE : RUNG_DEGRADED_NO;
 }
 
-/* Asks the next level; returns what else is to be done when it cannot be asked. */
-static unsigned send_up(rung_errand *errand)
+/* Asks the next level; returns why it cannot be asked. The errand may be at a worker. */
+static rung_degraded ask_next_level(rung_errand *errand, double now_s)
 {
     rung_ticket *ticket = errand->ticket;
-    double now_s = rung_clock_s();
     double until_s = 0;
     rung_error error = {0};
     rung_degraded barrier = upstream_barrier(errand, now_s, &until_s);
@@ -379,19 +400,38 @@ static unsigned send_up(rung_errand *errand)
                                            .context = errand};
         if (rung_upstream_send(errand->generation->upstream, &request, &errand->call, &error) == RUNG_OK) {
             errand->sent = true;
-            return RUNG_ACTION_NONE;
+            return RUNG_DEGRADED_NO;
         }
         barrier = RUNG_DEGRADED_UNREACHABLE;
     }
-    return rung_errand_lose_upstream(errand, barrier, false, now_s);
+    return barrier;
+}
+
+/* Returns what else is to be done when the next level cannot be asked. */
+static unsigned send_up(rung_errand *errand)
+{
+    double now_s = rung_clock_s();
+    rung_degraded lost = ask_next_level(errand, now_s);
+    return lost == RUNG_DEGRADED_NO ? RUNG_ACTION_NONE : rung_errand_lose_upstream(errand, lost, false, now_s);
+}
+
+/* The errand is still computed, and what it has found so far goes up. */
+static void send_ahead(rung_errand *errand)
+{
+    if (errand->ticket->exchange == NULL) {
+        return; /* nobody waits any more */
+    }
+    rung_degraded lost = ask_next_level(errand, rung_clock_s());
+    if (lost != RUNG_DEGRADED_NO) {
+        rung_errand_hold(errand, lost, &(rung_call_result){.outcome = RUNG_CALL_UNREACHABLE, .detail = ""});
+    }
 }
 
 /* Does what the machine asks for. */
 static void advance(rung_errand *errand, unsigned actions)
 {
-    if ((actions & RUNG_ACTION_CANCEL_UPSTREAM) && errand->call != NULL) {
-        rung_upstream_cancel(errand->generation->upstream, errand->call);
-        errand->call = NULL;
+    if (actions & RUNG_ACTION_CANCEL_UPSTREAM) {
+        drop_call(errand);
     }
     if (actions & RUNG_ACTION_SEND) {
         actions |= send_up(errand);
@@ -419,6 +459,18 @@ static void refuse_errand(rung_errand *errand)
     answer_failure(ticket, http_status_of(errand->status), RUNG_OUTCOME_REFUSED, errand->error.message);
 }
 
+/* The worker has written the answer. What was asked ahead of it is not needed. */
+static void take_answer(rung_errand *errand)
+{
+    rung_error error;
+    drop_call(errand);
+    if (errand->unsent && rung_errand_write_unsent(errand, rung_clock_s(), &error) != RUNG_OK) {
+        answer_failure(errand->ticket, 503, RUNG_OUTCOME_FAILED, error.message);
+        return;
+    }
+    finish(errand);
+}
+
 /* An errand is back from its worker. */
 static void take_back(rung_errand *errand)
 {
@@ -432,14 +484,19 @@ static void take_back(rung_errand *errand)
     } else if (errand->status != RUNG_OK) {
         refuse_errand(errand);
     } else if (errand->actions & RUNG_ACTION_ANSWER) {
-        finish(errand); /* the worker wrote it */
+        take_answer(errand);
+    } else if (errand->held.is_held) {
+        settle(errand, errand->held.lost, &errand->held.result);
     } else {
-        advance(errand, errand->actions);
+        advance(errand, errand->actions | (errand->unsent ? RUNG_ACTION_SEND : RUNG_ACTION_NONE));
     }
 }
 
 void rung_desk_collect(rung_desk *desk)
 {
+    for (rung_errand *ahead = rung_workers_collect_ahead(desk->workers); ahead != NULL; ahead = ahead->next_ahead) {
+        send_ahead(ahead);
+    }
     rung_errand *errand = rung_workers_collect(desk->workers);
     while (errand != NULL) {
         rung_errand *next = errand->next;
@@ -606,11 +663,9 @@ static rung_status prepare(rung_ticket *ticket, rung_error *error)
         return status;
     }
     const char *name = ticket->body.from_level ? ticket->body.message.policy : ticket->body.policy;
-    const rung_policy *policy = rung_generation_policy(ticket->generation, name);
-    if (policy == NULL) {
-        return rung_fail(error, RUNG_INVALID, "policy: \"%.64s\" cannot be used here", name);
-    }
-    return make_errands(ticket, policy, error);
+    const rung_policy *policy = NULL;
+    status = rung_generation_find_policy(ticket->generation, name, &ticket->named_policy, &policy, error);
+    return status == RUNG_OK ? make_errands(ticket, policy, error) : status;
 }
 
 static void start_errands(rung_ticket *ticket)

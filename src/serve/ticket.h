@@ -39,6 +39,7 @@ typedef struct rung_ticket {
     rung_generation *generation;
     bool pinned; /* somebody walks over its errands: it stays */
     rung_classify_body body;
+    rung_policy named_policy; /* that the body asks for, unless the generation has it */
     size_t num_errands;
     size_t num_open;       /* errands that have no result yet */
     rung_errand **errands; /* [num_errands] */

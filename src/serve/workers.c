@@ -25,6 +25,14 @@ typedef struct errand_list {
     size_t cost_bytes;
 } errand_list;
 
+struct worker;
+
+/* Whom the batch tells that the exit that an errand watches was passed. */
+typedef struct lookout {
+    struct worker *worker;
+    rung_errand *errand;
+} lookout;
+
 typedef struct worker {
     rung_workers *all;
     pthread_t thread;
@@ -37,6 +45,7 @@ typedef struct worker {
     rung_thread_pool *pool; /* that the layers of batch are shared with; NULL: none */
     rung_job *jobs[MAX_BATCH_ERRANDS];
     rung_errand *computing[MAX_BATCH_ERRANDS];
+    lookout lookouts[MAX_BATCH_ERRANDS]; /* of those */
 } worker;
 
 struct rung_workers {
@@ -48,6 +57,7 @@ struct rung_workers {
     worker *idle_list; /* those that sleep, the last one to fall asleep first: its caches are warm */
     errand_list queue;
     errand_list finished;
+    rung_errand *ahead; /* computed still; their bodies wait to be sent; the last one first */
     size_t computing_bytes;
     double cost_s_per_byte;   /* wall time of one worker */
     rung_generation *current; /* has users while it is here */
@@ -79,13 +89,13 @@ static rung_errand *list_pop(errand_list *list)
     return errand;
 }
 
-/* Of the layers that give the importance there is one number a batch, and one variant of its model. */
 static uint32_t importance_layers(const rung_errand *errand)
 {
     return rung_visit_importance_layers(errand->visit.cascade, errand->visit.policy, errand->visit.level);
 }
 
-static bool run_alike(const rung_errand *a, const rung_errand *b)
+/* There is one model a batch, one number of layers that give the importance, and one variant. */
+static bool go_together(const rung_errand *a, const rung_errand *b)
 {
     return a->generation == b->generation && importance_layers(a) == importance_layers(b) &&
            rung_variant_equal(&a->visit.policy->variant, &b->visit.policy->variant);
@@ -100,7 +110,7 @@ static size_t take_batch(rung_workers *all, worker *self, size_t num_idle)
     while (all->queue.first != NULL && count < share && count < MAX_BATCH_ERRANDS) {
         rung_errand *next = all->queue.first;
         bool fits = (bytes + next->cost_bytes) / RUNG_BYTES_PER_TOKEN <= next->generation->config.batch_max_tokens;
-        if (count > 0 && (!fits || !run_alike(next, self->computing[0]))) {
+        if (count > 0 && (!fits || !go_together(next, self->computing[0]))) {
             break;
         }
         bytes += next->cost_bytes;
@@ -144,6 +154,28 @@ static rung_status enter_generation(worker *self, rung_generation *generation, r
     return status;
 }
 
+/* Between two layers of the batch: the loop may send the body of one of its errands. */
+static void look_ahead(void *context, rung_job *job)
+{
+    (void)job;
+    const lookout *self = context;
+    rung_workers *all = self->worker->all;
+    if (!rung_errand_watched(self->errand, rung_clock_s())) {
+        return;
+    }
+    pthread_mutex_lock(&all->lock);
+    self->errand->next_ahead = all->ahead;
+    all->ahead = self->errand;
+    pthread_mutex_unlock(&all->lock);
+    all->done(all->context);
+}
+
+static void run(worker *self, size_t num_jobs)
+{
+    const rung_errand *first = self->computing[0];
+    rung_batch_run(&self->batch, self->jobs, num_jobs, importance_layers(first), &first->visit.policy->variant);
+}
+
 /* Returns the cost of what ran to its end: what left uncomputed took no time, and says nothing of what work costs. */
 static size_t compute(worker *self, size_t count)
 {
@@ -160,12 +192,14 @@ static size_t compute(worker *self, size_t count)
         }
         runs[i] = ready == RUNG_OK && rung_errand_read(errand, now_s);
         if (runs[i]) {
+            self->lookouts[i] = (lookout){self, errand};
+            errand->visit.job.on_watch = look_ahead;
+            errand->visit.job.watch_context = &self->lookouts[i];
             self->jobs[num_jobs++] = &errand->visit.job;
         }
     }
     if (num_jobs > 0) {
-        const rung_errand *any = self->computing[0];
-        rung_batch_run(&self->batch, self->jobs, num_jobs, importance_layers(any), &any->visit.policy->variant);
+        run(self, num_jobs);
     }
     size_t bytes = 0;
     now_s = rung_clock_s();
@@ -285,11 +319,26 @@ static void await_errands(worker *self)
     all->idle--;
 }
 
+/* Under the lock: the errand leaves the list of those that ask ahead. False: it was not there, or the loop has it. */
+static bool forget_ahead(rung_workers *all, rung_errand *errand)
+{
+    rung_errand **at = &all->ahead;
+    while (*at != NULL && *at != errand) {
+        at = &(*at)->next_ahead;
+    }
+    bool found = *at != NULL;
+    if (found) {
+        *at = errand->next_ahead;
+    }
+    return found;
+}
+
 /* computed_bytes: the part of the batch that took the time. */
 static void give_back(worker *self, size_t count, size_t computed_bytes, double seconds)
 {
     rung_workers *all = self->all;
     for (size_t i = 0; i < count; i++) {
+        self->computing[i]->unsent = forget_ahead(all, self->computing[i]);
         all->computing_bytes -= self->computing[i]->cost_bytes;
         list_push(&all->finished, self->computing[i]);
     }
@@ -429,6 +478,15 @@ rung_errand *rung_workers_collect(rung_workers *workers)
     pthread_mutex_lock(&workers->lock);
     rung_errand *first = workers->finished.first;
     list_init(&workers->finished);
+    pthread_mutex_unlock(&workers->lock);
+    return first;
+}
+
+rung_errand *rung_workers_collect_ahead(rung_workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    rung_errand *first = workers->ahead;
+    workers->ahead = NULL;
     pthread_mutex_unlock(&workers->lock);
     return first;
 }
