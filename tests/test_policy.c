@@ -296,6 +296,11 @@ static void learned_deferral_needs_what_was_learned(void **state)
     calibration.level[0].deferral = NULL;
     policy.first_compute_level = 2; /* level 1 only passes on */
     assert_int_equal(rung_policy_check(&policy, &calibration, NULL), RUNG_OK);
+    policy = get("layer-skip", 3);
+    policy.defer = RUNG_DEFER_LEARNED;
+    refuse(&policy, NULL,
+           "policy.defer is learned, from the states of models that run whole; set it to confidence, or policy.variant "
+           "to none");
 }
 
 static void layers_of_the_importance(void **state)

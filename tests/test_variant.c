@@ -30,6 +30,21 @@ static void layers_of_the_example(void **state)
     assert_kept(6, 2, "x..x.x");
 }
 
+static void without_a_variant_the_amount_says_nothing(void **state)
+{
+    (void)state;
+    const rung_variant none = {.amount = 1};
+    const rung_variant also_none = {.amount = 2};
+    const rung_variant skip = {RUNG_VARIANT_LAYER_SKIP, 2};
+    const rung_variant skip_more = {RUNG_VARIANT_LAYER_SKIP, 3};
+    const rung_variant power = {RUNG_VARIANT_POWER_BERT, 2};
+    assert_true(rung_variant_equal(&none, &also_none));
+    assert_true(rung_variant_equal(&skip, &skip));
+    assert_false(rung_variant_equal(&skip, &skip_more));
+    assert_false(rung_variant_equal(&skip, &power));
+    assert_false(rung_variant_equal(&none, &power));
+}
+
 /* R = 2, 1 and 0, and models too small to skip anything. */
 static void the_first_and_the_last_always_run(void **state)
 {
@@ -151,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_of_the_example),
+        cmocka_unit_test(without_a_variant_the_amount_says_nothing),
         cmocka_unit_test(the_first_and_the_last_always_run),
         cmocka_unit_test(a_speedup_near_one_skips_one_layer),
         cmocka_unit_test(as_many_layers_as_asked),

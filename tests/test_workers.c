@@ -195,6 +195,43 @@ static void generations_do_not_mix(void **state)
     }
 }
 
+/* A batch runs one variant of its model: each errand gets that of its policy. */
+static void variants_do_not_mix(void **state)
+{
+    (void)state;
+    rung_generation *generation = open_model(TINY_MODEL, "0ms", 1);
+    rung_policy policies[3] = {generation->policies[0], generation->policies[0], generation->policies[0]};
+    rung_errand *errands[MANY];
+    double score[3] = {0};
+    policies[1].variant = (rung_variant){RUNG_VARIANT_LAYER_SKIP, 2};
+    policies[2].variant = (rung_variant){RUNG_VARIANT_POWER_BERT, 0.3};
+    for (size_t k = 0; k < 3; k++) { /* so that all three have the same layers of importance: none */
+        policies[k].prune.enabled = false;
+        policies[k].exit.rule = RUNG_EXIT_OFF;
+        assert_int_equal(rung_policy_check(&policies[k], NULL, NULL), RUNG_OK);
+    }
+    rung_workers *workers = create(2, 1);
+    for (size_t i = 0; i < MANY; i++) {
+        errands[i] = new_errand(generation, "it was good and long and not dull at all");
+        errands[i]->visit.policy = &policies[i % 3];
+        errands[i]->visit.machine.policy = &policies[i % 3];
+        rung_workers_submit(workers, errands[i]);
+        if (i == 2) { /* each by itself first */
+            collect(workers, 3);
+        }
+    }
+    collect(workers, MANY - 3);
+    for (size_t i = 0; i < MANY; i++) {
+        check_answered(errands[i]);
+        score[i % 3] = i < 3 ? errands[i]->visit.machine.score : score[i % 3];
+        assert_true(errands[i]->visit.machine.score == score[i % 3]);
+        rung_errand_free(errands[i]);
+    }
+    assert_true(score[0] != score[1] && score[0] != score[2] && score[1] != score[2]);
+    rung_workers_free(workers);
+    rung_generation_free(generation);
+}
+
 /* An errand may be used again for another generation, whose visit has other sizes. */
 static void an_errand_changes_its_generation(void **state)
 {
@@ -416,6 +453,7 @@ int main(void)
         cmocka_unit_test(each_errand_comes_back_once),
         cmocka_unit_test(what_nobody_waits_for_is_not_computed),
         cmocka_unit_test(generations_do_not_mix),
+        cmocka_unit_test(variants_do_not_mix),
         cmocka_unit_test(an_errand_changes_its_generation),
         cmocka_unit_test(idle_workers_leave_an_old_generation),
         cmocka_unit_test(a_full_queue_is_estimated_and_dropped),

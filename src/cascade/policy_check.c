@@ -203,6 +203,11 @@ static rung_status check_variant(const rung_policy *policy, rung_error *error)
             "policy.variant runs its layers without exits and importance; set policy.prune.enabled to false and "
             "policy.exit.rule to off");
     }
+    if (policy->defer == RUNG_DEFER_LEARNED) {
+        return rung_fail(error, RUNG_INVALID,
+                         "policy.defer is learned, from the states of models that run whole; set it to confidence, or "
+                         "policy.variant to none");
+    }
     return RUNG_OK;
 }
 

@@ -100,22 +100,45 @@ static unsigned present(rung_request *request, const rung_event *event)
     return RUNG_ACTION_COMPUTE;
 }
 
+static void copy_probabilities(double *to, const double *from, uint32_t n)
+{
+    for (uint32_t c = 0; c < n; c++) {
+        to[c] = from[c];
+    }
+}
+
+/* The calibrated probabilities of a local result. False when the model gave nothing to use. */
+static bool take_calibrated(const rung_level_calibration *calibration, const rung_event *event, uint32_t n,
+                            double *probabilities)
+{
+    bool exit_exists = event->exit_layer >= 1 && event->exit_layer <= calibration->num_exits;
+    if (exit_exists && event->calibrated != NULL) {
+        copy_probabilities(probabilities, event->calibrated, n);
+        return true;
+    }
+    if (!exit_exists || event->logits == NULL || !rung_logits_usable(event->logits, n)) {
+        return false;
+    }
+    rung_calibrated_probabilities(calibration, event->exit_layer, event->logits, n, probabilities);
+    return true;
+}
+
 /* A local result: what Eq 11 adds up, and the confidence of Eq 6. False when the model gave nothing to use. */
 static bool take_result(const rung_request *request, const rung_event *event, rung_level_result *own)
 {
     const rung_level_calibration *calibration = &request->calibration->level[request->level - 1];
     uint32_t n = request->calibration->num_classes;
-    bool exit_exists = event->exit_layer >= 1 && event->exit_layer <= calibration->num_exits;
-    if (event->logits == NULL || !exit_exists || !rung_logits_usable(event->logits, n)) {
+    if (!take_calibrated(calibration, event, n, own->probabilities)) {
         return false;
     }
     own->visited = true;
     own->exit_layer = event->exit_layer;
     own->num_layers = event->num_layers;
-    rung_calibrated_probabilities(calibration, event->exit_layer, event->logits, n, own->probabilities);
     /* As a float, since it travels as one: whoever reads it, here or over a network, sees the number that decided. */
     own->confidence = (float)rung_confidence(own->probabilities, n, calibration->multi_label);
-    if (request->policy->raw_ensemble) {
+    if (request->policy->raw_ensemble && event->raw != NULL) {
+        copy_probabilities(own->probabilities, event->raw, n);
+    } else if (request->policy->raw_ensemble) {
         rung_raw_probabilities(calibration, event->logits, n, own->probabilities);
     }
     return true;
@@ -171,8 +194,9 @@ static void choose_next(rung_request *request, const rung_event *event)
 {
     const rung_offload_policy *offload = &request->policy->offload;
     uint32_t top = rung_policy_top_level(request->policy, request->calibration->num_levels);
-    bool skips = own_result(request)->visited && request->level + 2 <= top &&
-                 deciding_confidence(request, event) <= offload->skip[request->level - 1];
+    double skip = offload->skip[request->level - 1];
+    bool skips = skip > 0 && own_result(request)->visited && request->level + 2 <= top &&
+                 deciding_confidence(request, event) <= skip;
     request->first_level = skips ? request->level + 2 : 0;
 }
 
@@ -182,9 +206,7 @@ static void use_watched(rung_request *request)
     double *probabilities = own->probabilities;
     *own = request->watched;
     own->probabilities = probabilities;
-    for (uint32_t c = 0; c < request->calibration->num_classes; c++) {
-        probabilities[c] = request->watched.probabilities[c];
-    }
+    copy_probabilities(probabilities, request->watched.probabilities, request->calibration->num_classes);
 }
 
 /* Step 2a: an early exit was passed. Where the policy speculates this is what goes up, and it goes at once if it is little. */

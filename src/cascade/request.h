@@ -51,9 +51,13 @@ typedef enum rung_event_kind {
 typedef struct rung_event {
     rung_event_kind kind;
     double now_s;
-    uint32_t exit_layer;  /* LOCAL_DONE */
-    uint32_t num_layers;  /* LOCAL_DONE */
-    const float *logits;  /* LOCAL_DONE: [num_classes]; NULL: the model failed */
+    uint32_t exit_layer; /* LOCAL_DONE */
+    uint32_t num_layers; /* LOCAL_DONE */
+    const float *logits; /* LOCAL_DONE, EXIT: [num_classes]; NULL: the model failed */
+    /* LOCAL_DONE, EXIT, by who has made them of the logits already, which are not read then: [num_classes] the probabilities as the level is calibrated, and
+     * without temperature, for raw_ensemble. NULL: the machine makes them. */
+    const double *calibrated;
+    const double *raw;
     bool early;           /* LOCAL_DONE: it stopped to go up (RUNG_EXIT_OFFLOAD) */
     double deferral;      /* LOCAL_DONE and EXIT, where the policy defers as it learned: rung_deferral_confidence */
     rung_degraded reason; /* UPSTREAM_FAILED, UPSTREAM_REPLY */

@@ -8,6 +8,11 @@
 /* What rounding may add to a product that is a whole number. */
 #define ROUNDING 1e-9
 
+bool rung_variant_equal(const rung_variant *a, const rung_variant *b)
+{
+    return a->kind == b->kind && (a->kind == RUNG_VARIANT_NONE || a->amount == b->amount);
+}
+
 void rung_layer_skip(uint32_t num_layers, double speedup, bool *keep)
 {
     assert(num_layers >= 1 && speedup > 1);

@@ -6,6 +6,9 @@
 
 #include "cascade/policy.h"
 
+/* True when models run alike under both; without a variant the amount says nothing. */
+bool rung_variant_equal(const rung_variant *a, const rung_variant *b);
+
 /* Which layers run: the first, the last, and from the first on every layer whose index is a multiple of int(L / (R - 1)), until R = int(L /
  * speedup) of the L layers are kept. The first and the last always run, so R below 2 keeps what R = 2 keeps (one layer when L = 1).
  * num_layers >= 1, speedup > 1. */

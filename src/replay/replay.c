@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define CHUNK 256 /* requests that a thread walks at a time */
+#define TABLES 4  /* of a level, for as many calibrations in turn */
 
 struct rung_replay {
     rung_recorder recorder;
@@ -20,6 +21,7 @@ struct rung_replay {
     uint64_t *keys; /* [count] of keys_seed */
     uint64_t keys_seed;
     bool has_keys;
+    rung_exit_table *tables[RUNG_TAPE_LIMIT_LEVELS][TABLES]; /* the one used last first; NULL: none */
 };
 
 rung_status rung_replay_create(const rung_cascade *cascade, rung_store *store, const rung_input *inputs, size_t count,
@@ -55,6 +57,11 @@ void rung_replay_free(rung_replay *replay)
         free(replay->tapes->cells);
         free(replay->tapes);
         replay->tapes = next;
+    }
+    for (uint32_t l = 0; l < RUNG_TAPE_LIMIT_LEVELS; l++) {
+        for (size_t t = 0; t < TABLES; t++) {
+            rung_exit_table_free(replay->tables[l][t]);
+        }
     }
     free(replay->keys);
     free(replay);
@@ -139,7 +146,7 @@ static void walk_some(void *context, size_t index)
             break;
         }
     }
-    if (walker.body.failed) {
+    if (walker.failed) {
         atomic_store(&shared->status, RUNG_NO_MEMORY);
     }
     rung_walker_deinit(&walker);
@@ -174,24 +181,82 @@ static rung_status fetch(rung_replay *replay, rung_tape *tape, const pass *walke
     return rung_recorder_fill(&replay->recorder, tape, wanted, count, call->may_compute, call->progress, error);
 }
 
-static rung_walk_place place_of(const rung_replay *replay, const rung_replay_call *call, const rung_tape *tape)
+static rung_exit_source source_of(const rung_replay *replay, uint32_t level)
 {
     const rung_cascade *cascade = replay->recorder.cascade;
-    rung_walk_place place = {.num_levels = cascade->num_levels,
-                             .num_classes = cascade->num_classes,
-                             .store = replay->recorder.store,
-                             .tape = tape,
-                             .policy = call->policy,
-                             .calibration = call->calibration != NULL ? call->calibration : &cascade->calibration,
-                             .timing = replay->timing,
-                             .notes_decisions = call->notes_decisions,
-                             .probabilities = call->probabilities};
-    for (uint32_t l = 0; l < cascade->num_levels; l++) {
-        place.speed[l] = call->speeds != NULL ? call->speeds[l] : cascade->level[l].speed;
-        place.link[l] = call->links != NULL ? &call->links[l] : &cascade->level[l].link;
-        place.class_of[l] = cascade->level[l].class_of;
+    const rung_model *model = cascade->level[level].model;
+    uint32_t layers = (uint32_t)model->config.num_layers;
+    rung_exit_source source = {.store = replay->recorder.store,
+                               .num_layers = layers,
+                               .num_classes = cascade->num_classes,
+                               .exits = UINT64_C(1) << (layers - 1),
+                               .class_of = cascade->level[level].class_of};
+    for (uint32_t e = 0; e < layers; e++) {
+        source.exits |= (uint64_t)rung_model_has_exit(model, e) << e;
     }
-    return place;
+    return source;
+}
+
+/* The table of a level under a calibration comes first; it takes the place of the one that was not used for longest. */
+static rung_status find_table(rung_replay *replay, uint32_t level, const rung_level_calibration *calibration,
+                              bool learned, rung_error *error)
+{
+    rung_exit_table **tables = replay->tables[level];
+    size_t at = 0;
+    while (at < TABLES && tables[at] != NULL && !rung_exit_table_matches(tables[at], calibration, learned)) {
+        at++;
+    }
+    rung_exit_table *found = at < TABLES ? tables[at] : NULL;
+    if (found == NULL) {
+        const rung_exit_source source = source_of(replay, level);
+        rung_status status = rung_exit_table_create(&source, calibration, learned, &found, error);
+        if (status != RUNG_OK) {
+            return status;
+        }
+        at = at < TABLES ? at : TABLES - 1;
+        rung_exit_table_free(tables[at]);
+    }
+    memmove(tables + 1, tables, at * sizeof *tables);
+    tables[0] = found;
+    return RUNG_OK;
+}
+
+static rung_status make_place(rung_replay *replay, const rung_replay_call *call, const rung_tape *tape,
+                              rung_walk_place *place, rung_error *error)
+{
+    const rung_cascade *cascade = replay->recorder.cascade;
+    bool learned = call->policy->defer == RUNG_DEFER_LEARNED;
+    rung_walk_place made = {.num_levels = cascade->num_levels,
+                            .num_classes = cascade->num_classes,
+                            .tape = tape,
+                            .policy = call->policy,
+                            .calibration = call->calibration != NULL ? call->calibration : &cascade->calibration,
+                            .timing = replay->timing,
+                            .notes_decisions = call->notes_decisions,
+                            .probabilities = call->probabilities,
+                            .pooled = call->pooled};
+    rung_status status = RUNG_OK;
+    for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
+        status = find_table(replay, l, &made.calibration->level[l], learned, error);
+        made.level[l] = (rung_walk_level){.exits = replay->tables[l][0],
+                                          .num_layers = (uint32_t)cascade->level[l].model->config.num_layers,
+                                          .exit_set = source_of(replay, l).exits,
+                                          .speed = call->speeds != NULL ? call->speeds[l] : cascade->level[l].speed,
+                                          .link = call->links != NULL ? &call->links[l] : &cascade->level[l].link};
+    }
+    if (status == RUNG_OK) {
+        *place = made;
+    }
+    return status;
+}
+
+static rung_status reserve_tables(const rung_walk_place *place, rung_error *error)
+{
+    rung_status status = RUNG_OK;
+    for (uint32_t l = 0; status == RUNG_OK && l < place->num_levels; l++) {
+        status = rung_exit_table_reserve(place->level[l].exits, error);
+    }
+    return status;
 }
 
 /* Walks, records what was missing, and walks on, until nothing is: a request asks for one level more each time. */
@@ -200,6 +265,10 @@ static rung_status walk_all(rung_replay *replay, rung_tape *tape, pass *shared, 
 {
     rung_status status = RUNG_OK;
     for (size_t left = shared->num; status == RUNG_OK && left > 0;) {
+        status = reserve_tables(&shared->place, error);
+        if (status != RUNG_OK) {
+            return status;
+        }
         atomic_store(&shared->next, 0);
         size_t threads = replay->recorder.cascade->threads;
         rung_parallel(shared->num <= CHUNK ? 1 : threads, walk_some, shared);
@@ -221,12 +290,12 @@ rung_status rung_replay_run(rung_replay *replay, const rung_replay_call *call, r
     if (status != RUNG_OK) {
         return status;
     }
+    pass shared = {.replay = replay, .rows = call->rows, .num = call->num_rows, .outcomes = outcomes};
+    status = make_place(replay, call, tape, &shared.place, error);
+    if (status != RUNG_OK) {
+        return status;
+    }
     make_keys(replay, call->policy->seed);
-    pass shared = {.replay = replay,
-                   .place = place_of(replay, call, tape),
-                   .rows = call->rows,
-                   .num = call->num_rows,
-                   .outcomes = outcomes};
     shared.missing = rung_alloc(call->num_rows, sizeof *shared.missing, "replay", error);
     size_t *positions = rung_alloc(call->num_rows, sizeof *positions, "replay", error);
     rung_wanted *wanted = rung_alloc(call->num_rows, sizeof *wanted, "replay", error);

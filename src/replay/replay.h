@@ -25,8 +25,9 @@ typedef struct rung_replay_call {
     size_t num_rows;
     bool may_compute;     /* false: a text that the record has not is RUNG_NOT_FOUND */
     bool notes_decisions; /* outcomes have decided_label and decided_score */
-    double *
-        probabilities; /* [count, num_levels, num_classes] by row: what the visited levels said, as it is pooled; NULL */
+    /* By row of the inputs; NULL: not wanted. */
+    double *probabilities;         /* [count, num_levels, num_classes] what the visited levels said, as it is pooled */
+    double *pooled;                /* [count, num_classes] the probabilities of the answer */
     const rung_progress *progress; /* of what is computed; NULL */
 } rung_replay_call;
 

@@ -1,12 +1,11 @@
 /* tape.c: readings and the numbers of cells. See tape.h. */
 #include "replay/tape.h"
 
+#include "cascade/variant.h"
+
 rung_reading rung_reading_of(const rung_policy *policy)
 {
     rung_reading reading = {.variant = policy->variant};
-    if (policy->variant.kind == RUNG_VARIANT_NONE) {
-        reading.variant.amount = 0;
-    }
     if (policy->prune.enabled) {
         reading.prune = policy->prune;
         /* UINT32_MAX: as many as the model has. */
@@ -19,8 +18,7 @@ rung_reading rung_reading_of(const rung_policy *policy)
 bool rung_reading_equal(const rung_reading *a, const rung_reading *b)
 {
     return a->prune.enabled == b->prune.enabled && a->prune.alpha == b->prune.alpha && a->prune.unit == b->prune.unit &&
-           a->importance_layers == b->importance_layers && a->variant.kind == b->variant.kind &&
-           a->variant.amount == b->variant.amount;
+           a->importance_layers == b->importance_layers && rung_variant_equal(&a->variant, &b->variant);
 }
 
 uint32_t rung_cell_level(uint32_t cell)

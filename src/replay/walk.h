@@ -3,10 +3,9 @@
 #ifndef RUNG_REPLAY_WALK_H
 #define RUNG_REPLAY_WALK_H
 
-#include "base/buffer.h"
 #include "cascade/request.h"
 #include "link/link.h"
-#include "replay/store.h"
+#include "replay/exit_table.h"
 #include "replay/tape.h"
 #include "replay/timing.h"
 
@@ -27,40 +26,50 @@ typedef struct rung_outcome {
     uint32_t bytes_down[RUNG_TAPE_LIMIT_LEVELS]; /* and received from it */
     bool speculated;                             /* some level asked the next one before it knew that it had to */
     bool cancelled;                              /* and took it back */
+    uint8_t degraded;                            /* rung_degraded: a level that the policy wanted had no result */
 } rung_outcome;
 
-/* Where a walk takes place; shared by all walks, read only. */
+/* A level as walks see it. */
+typedef struct rung_walk_level {
+    rung_exit_table *exits; /* thread-safe; with deferral where the policy defers as it learned */
+    uint32_t num_layers;
+    uint64_t exit_set; /* the layers that have an exit, the last one among them: bit l is layer l + 1 */
+    double speed;
+    const rung_link *link; /* from the level below; NULL at level 1 */
+} rung_walk_level;
+
+/* Where a walk takes place; shared by all walks. */
 typedef struct rung_walk_place {
     uint32_t num_levels;
     uint32_t num_classes;
-    const rung_store *store;
+    rung_walk_level level[RUNG_TAPE_LIMIT_LEVELS];
     const rung_tape *tape;
     const rung_policy *policy;
     const rung_calibration *calibration;
     const rung_timing *timing;
-    double speed[RUNG_MAX_LEVELS];
-    const rung_link *link[RUNG_MAX_LEVELS];    /* to the level from the one below; index level - 1 */
-    const uint32_t *class_of[RUNG_MAX_LEVELS]; /* [num_classes] the cascade's class of the model's class c */
-    bool notes_decisions;                      /* outcomes have decided_label and decided_score */
-    double *
-        probabilities; /* [count, num_levels, num_classes] what each level's result was when pooled; NULL: not wanted */
+    bool notes_decisions; /* outcomes have decided_label and decided_score */
+    /* By row; NULL: not wanted. */
+    double *probabilities; /* [count, num_levels, num_classes] what each level's result was when pooled */
+    double *pooled;        /* [count, num_classes] */
 } rung_walk_place;
 
-/* Memory of one thread's walks. Zero-initialise; release with rung_walker_deinit. */
+/* Memory of one thread's walks. Release with rung_walker_deinit. */
 typedef struct rung_walker {
     const rung_walk_place *place;
     rung_request machine[RUNG_TAPE_LIMIT_LEVELS];
     rung_level_answer did[RUNG_TAPE_LIMIT_LEVELS];
+    /* Of what each level found, as text: as it went up, and as its result stands. */
+    size_t prior_length[RUNG_TAPE_LIMIT_LEVELS];
+    size_t found_length[RUNG_TAPE_LIMIT_LEVELS];
     double *workspace;
-    float *logits;
-    rung_buffer body;
+    bool failed; /* no memory: outcomes since then say nothing */
 } rung_walker;
 
 rung_status rung_walker_init(rung_walker *walker, const rung_walk_place *place, rung_error *error) RUNG_WARN_UNUSED;
 void rung_walker_deinit(rung_walker *walker);
 
-/* Walks request `row`, whose key is rung_request_key. Returns 0, or the cell that is not known yet: then nothing else is said. A request that no level can answer (logits that
- * are not numbers) has the label UINT32_MAX. */
+/* Walks request `row`, whose key is rung_request_key. Returns 0, or the cell that is not known yet: then nothing else is said. A request that no level can
+ * answer (logits that are not numbers) has the label UINT32_MAX. */
 uint32_t rung_walk(rung_walker *walker, size_t row, uint64_t key, rung_outcome *outcome);
 
 #endif

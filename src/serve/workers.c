@@ -97,10 +97,8 @@ static uint32_t importance_layers(const rung_errand *errand)
 /* There is one model a batch, one number of layers that give the importance, and one variant. */
 static bool go_together(const rung_errand *a, const rung_errand *b)
 {
-    const rung_variant *variant = &a->visit.policy->variant;
-    const rung_variant *other = &b->visit.policy->variant;
     return a->generation == b->generation && importance_layers(a) == importance_layers(b) &&
-           variant->kind == other->kind && (variant->kind == RUNG_VARIANT_NONE || variant->amount == other->amount);
+           rung_variant_equal(&a->visit.policy->variant, &b->visit.policy->variant);
 }
 
 /* Takes a fair share of what waits, so that idle workers get some as well: what fits into one batch and belongs together. */
