@@ -415,38 +415,6 @@ static void bodies_are_handed_out_while_their_errands_are_computed(void **state)
     rung_generation_free(generation);
 }
 
-/* Errands of several variants: each as if it were alone. */
-static void variants_do_not_mix(void **state)
-{
-    (void)state;
-    static const rung_variant variants[3] = {
-        {RUNG_VARIANT_NONE, 1}, {RUNG_VARIANT_LAYER_SKIP, 2}, {RUNG_VARIANT_POWER_BERT, 0.3}};
-    rung_generation *generation = open_model(TINY_MODEL, "0ms", 1);
-    rung_policy policies[3];
-    rung_errand *errands[MANY];
-    double score[3] = {0};
-    rung_workers *workers = create(2, 1);
-    for (size_t v = 0; v < 3; v++) {
-        assert_int_equal(rung_policy_defaults("tangobert", 1, &policies[v], NULL), RUNG_OK);
-        policies[v].variant = variants[v];
-    }
-    for (size_t i = 0; i < MANY; i++) {
-        errands[i] = new_errand_under(generation, &policies[i % 7 % 3], "it was good and long and not dull at all");
-        rung_workers_submit(workers, errands[i]);
-    }
-    collect(workers, MANY);
-    for (size_t i = 0; i < MANY; i++) {
-        size_t v = i % 7 % 3;
-        check_answered(errands[i]);
-        score[v] = i < 3 ? errands[i]->visit.machine.score : score[v];
-        assert_true(errands[i]->visit.machine.score == score[v]);
-        rung_errand_free(errands[i]);
-    }
-    assert_true(score[0] != score[1] && score[0] != score[2] && score[1] != score[2]);
-    rung_workers_free(workers);
-    rung_generation_free(generation);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,7 +428,6 @@ int main(void)
         cmocka_unit_test(a_full_batch_does_not_wait),
         cmocka_unit_test(what_was_not_computed_is_not_measured),
         cmocka_unit_test(bodies_are_handed_out_while_their_errands_are_computed),
-        cmocka_unit_test(variants_do_not_mix),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }
