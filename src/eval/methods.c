@@ -6,14 +6,14 @@
 static const double thresholds[] = {0,    0.52,  0.55, 0.6,  0.65, 0.7,   0.74,  0.78,  0.82,  0.85,  0.875, 0.9,
                                     0.92, 0.935, 0.95, 0.96, 0.97, 0.977, 0.983, 0.988, 0.992, 0.995, 0.998, 1};
 static const double curves[] = {0, 4, 6, 10, 20, 40};
-static const double alphas[] = {-1, 0.25, 0.5, 0.75, 1};
+static const double alphas[] = {-1, 0.5, 0.75};
 static const double weights[] = {RUNG_WEIGHTS_ACCURACY, RUNG_WEIGHTS_LAST, RUNG_WEIGHTS_FITTED};
 static const double yes_no[] = {0, 1};
 static const double no[] = {0};
 static const double tau_paper[] = {0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03};
 static const double tau_js[] = {0.0003, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.3};
 static const double patiences[] = {1, 2, 3, 4};
-static const double first_layers[] = {1, 2, 3};
+static const double first_layers[] = {1, 2};
 static const double sureness[] = {0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99};
 /* Entropy in nats: of two classes at .99, .98 … .55. */
 static const double entropies[] = {0,    0.02, 0.04,  0.056, 0.075, 0.098, 0.12, 0.15, 0.18, 0.2,
