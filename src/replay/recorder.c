@@ -203,7 +203,8 @@ static rung_status read_text(const filling *shared, slot *at, uint32_t level, ru
     if (status == RUNG_OK) {
         cell->num_tokens = (uint32_t)visit->did.tokens;
         cell->truncated = (uint32_t)visit->did.truncated_tokens;
-        cell->text_bytes = stage->tokens_arrived ? 0 : (uint32_t)(stage->text[0].bytes + stage->text[1].bytes);
+        size_t bytes = stage->text[0].bytes + (stage->has_pair ? stage->text[1].bytes : 0);
+        cell->text_bytes = stage->tokens_arrived ? 0 : (uint32_t)bytes;
         cell->words = (uint32_t)visit->did.words;
         cell->kept_words = cell->words;
     }
