@@ -1,5 +1,5 @@
-/* node_fixture.h: a cascade of two small models in a directory of its own, with the calibration that a level by itself needs, and generations of
- * it. For the tests of src/serve; each includes it once. */
+/* node_fixture.h: a cascade of NODE_LEVELS (two, unless it is defined) small models in a directory of its own, with the calibration that a level by itself
+ * needs, and generations of it. For the tests of src/serve; each includes it once. */
 #ifndef RUNG_TESTS_NODE_FIXTURE_H
 #define RUNG_TESTS_NODE_FIXTURE_H
 
@@ -18,9 +18,14 @@
 
 #include <cmocka.h>
 
+#ifndef NODE_LEVELS
+#define NODE_LEVELS 2
+#endif
+
 #define TINY_MODEL "tests/golden/tiny-bert"
 #define ODD_MODEL "tests/golden/tiny-bert-odd" /* another shape */
 
+static const char *const level_names[] = {"one", "two", "three"};
 static char directory[] = "/tmp/rung_test_node.XXXXXX";
 static char yaml_path[64];
 
@@ -38,11 +43,13 @@ static inline void write_yaml(const char *calibration)
 {
     char yaml[1024];
     char *here = realpath(".", NULL);
-    int length = snprintf(yaml, sizeof yaml,
-                          "levels:\n  - {name: one, model: %s/" TINY_MODEL "}\n"
-                          "  - {name: two, model: %s/" TINY_MODEL ", link: lan}\n"
-                          "%s\npolicy: {offload: {threshold: 0.7}, ensemble: {weights: accuracy}}\n",
-                          here, here, calibration);
+    int length = snprintf(yaml, sizeof yaml, "levels:\n");
+    for (size_t l = 0; l < NODE_LEVELS; l++) {
+        length += snprintf(yaml + length, sizeof yaml - (size_t)length, "  - {name: %s, model: %s/" TINY_MODEL "%s}\n",
+                           level_names[l], here, l == 0 ? "" : ", link: lan");
+    }
+    length += snprintf(yaml + length, sizeof yaml - (size_t)length,
+                       "%s\npolicy: {offload: {threshold: 0.7}, ensemble: {weights: accuracy}}\n", calibration);
     free(here);
     write_file("cascade.yaml", yaml, (size_t)length);
 }
@@ -69,10 +76,10 @@ static inline int make_files(void **state)
                                              .exit = cascade->policy.exit,
                                              .weights = cascade->policy.weights,
                                              .pooled_decision = cascade->policy.pooled_decision};
-    for (uint32_t l = 0; l < 2; l++) {
+    for (uint32_t l = 0; l < NODE_LEVELS; l++) {
         free(file->levels[l].name);
-        file->levels[l].name = strdup(l == 0 ? "one" : "two");
-        file->levels[l].has_threshold = l == 0;
+        file->levels[l].name = strdup(level_names[l]);
+        file->levels[l].has_threshold = l + 1 < NODE_LEVELS;
         file->levels[l].threshold = 0.7;
     }
     if (rung_calibration_file_print(file, &text, &error) != RUNG_OK) {

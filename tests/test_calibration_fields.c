@@ -51,6 +51,26 @@ static void numbers(void **state)
     json_decref(f.root);
 }
 
+static void lists_of_numbers(void **state)
+{
+    (void)state;
+    fixture f;
+    double numbers[2] = {7, 7};
+    set_up(&f, "{\"two\":[0.5,1],\"text\":[0.5,\"1\"],\"high\":[0.5,1.5],\"n\":1}");
+    assert_int_equal(rung_fields_numbers(&f.fields, "text", 2, 0, 1, numbers), RUNG_FORMAT);
+    assert_string_equal(f.error.message, "f.json: field 'a[0].text[1]' is a string; it must be a number");
+    assert_int_equal(rung_fields_numbers(&f.fields, "high", 2, 0, 1, numbers), RUNG_FORMAT);
+    assert_string_equal(f.error.message, "f.json: field 'a[0].high[1]' is 1.5; it must be from 0 to 1");
+    assert_int_equal(rung_fields_numbers(&f.fields, "two", 3, 0, 1, numbers), RUNG_FORMAT);
+    assert_string_equal(f.error.message, "f.json: field 'a[0].two' has 2 entries; it must have 3 to 3");
+    assert_int_equal(rung_fields_numbers(&f.fields, "n", 1, 0, 1, numbers), RUNG_FORMAT);
+    assert_int_equal(rung_fields_numbers(&f.fields, "none", 1, 0, 1, numbers), RUNG_FORMAT);
+    assert_true(numbers[0] == 7 && numbers[1] == 7); /* untouched */
+    assert_int_equal(rung_fields_numbers(&f.fields, "two", 2, 0, 1, numbers), RUNG_OK);
+    assert_true(numbers[0] == 0.5 && numbers[1] == 1);
+    json_decref(f.root);
+}
+
 static void strings_and_lists(void **state)
 {
     (void)state;
@@ -109,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers),
+        cmocka_unit_test(lists_of_numbers),
         cmocka_unit_test(strings_and_lists),
         cmocka_unit_test(floats),
     };

@@ -21,7 +21,9 @@ static const char example[] =
     "\"defer\":\"learned\",\"exit\":{\"rule\":\"agree\",\"tau\":0.02,\"patience\":1,\"confidence\":0.9,\"first_"
     "layer\":1}},"
     "\"levels\":[{\"name\":\"end\",\"model_sha256\":\"" SHA "\",\"tokenizer_sha256\":\"" SHA
-    "\",\"max_tokens\":512,\"type_vocab_size\":2,\"hidden_size\":2,\"layers\":3,\"accuracy\":0.87,\"threshold\":0.91,"
+    "\",\"max_tokens\":512,\"type_vocab_size\":2,\"hidden_size\":2,\"layers\":3,\"accuracy\":0.87,\"class_accuracy\":["
+    "0.75,1],"
+    "\"threshold\":0.91,"
     "\"agreement\":0.981,"
     "\"answered\":0.5,\"deferral_threshold\":0.25,\"deferral_answered\":0.75,\"exits\":[{\"layer\":1,\"temperature\":1."
     "5,\"shape\":1.8,\"accuracy\":0.8,\"nll_before\":0.5,\"nll_after\":0."
@@ -68,6 +70,7 @@ static void contents(void **state)
     assert_true(exit->tau == 0.02 && exit->patience == 1 && exit->confidence == 0.9 && exit->first_layer == 1);
     assert_int_equal(file.policy.weights, RUNG_WEIGHTS_FITTED);
     assert_int_equal(file.policy.defer, RUNG_DEFER_LEARNED);
+    assert_true(file.policy.variant.kind == RUNG_VARIANT_NONE && file.policy.variant.amount == 1);
     assert_true(file.policy.pooled_decision && !file.policy.raw_ensemble);
     assert_int_equal(file.num_levels, 2);
     assert_string_equal(file.levels[0].name, "end");
@@ -77,6 +80,8 @@ static void contents(void **state)
     assert_true(file.levels[0].has_threshold && file.levels[0].threshold == 0.91);
     assert_true(file.levels[0].agreement == 0.981 && file.levels[0].answered == 0.5);
     assert_true(file.levels[0].exits[0].nll_before == 0.5 && file.levels[0].exits[0].nll_after == 0.4);
+    assert_true(file.levels[0].class_accuracy[0] == 0.75 && file.levels[0].class_accuracy[1] == 1);
+    assert_null(file.levels[1].class_accuracy);
     assert_false(file.levels[1].has_threshold);
     assert_string_equal(file.levels[1].tokenizer_sha256, SHA);
     assert_int_equal(file.levels[0].max_tokens, 512);
@@ -124,6 +129,7 @@ static void view(void **state)
     const double *t = calibration.level[0].temperature;
     assert_true(t[0] == 1.5 && t[1] == 1 && t[2] == 2); /* layer 2 has no exit */
     assert_true(calibration.level[1].accuracy == 0.93);
+    assert_true(calibration.level[0].class_accuracy[0] == 0.75 && calibration.level[1].class_accuracy == NULL);
     const double *shape = calibration.level[0].shape;
     assert_true(shape[0] == 1.8 && shape[1] == 1 && shape[2] == 1 && calibration.level[1].shape[0] == 0.5);
     const rung_deferral *deferral = calibration.level[0].deferral;
@@ -134,6 +140,97 @@ static void view(void **state)
     assert_true(calibration.pools[3].fitted_weight[1] == 0.75 && calibration.pools[3].accuracy_temperature == 0.5);
     assert_true(calibration.pools[2].fitted_weight[1] == 0 &&
                 calibration.pools[2].fitted_temperature == 1); /* not fitted */
+    rung_calibration_file_deinit(&file);
+}
+
+/* The example with its policy replaced. */
+static rung_status parse_with_policy(const char *policy, rung_calibration_file *file, rung_error *error)
+{
+    char *text = malloc(sizeof example + 4096);
+    assert_non_null(text);
+    const char *at = strstr(example, "\"policy\":");
+    const char *end = strstr(example, "\"levels\":");
+    assert_true(at != NULL && end != NULL);
+    int length =
+        snprintf(text, sizeof example + 4096, "%.*s\"policy\":%s,%s", (int)(at - example), example, policy, end);
+    rung_status status = rung_calibration_file_parse(text, (size_t)length, "c.json", file, error);
+    free(text);
+    return status;
+}
+
+#define REST "\"decide_on\":\"own\",\"softmax\":\"raw\",\"defer\":\"confidence\""
+#define EXIT(rule, more)                                                                                               \
+    "\"exit\":{\"rule\":\"" rule "\",\"tau\":0,\"patience\":2,\"confidence\":1," more "\"first_layer\":1}"
+
+static void every_policy(void **state)
+{
+    (void)state;
+    rung_calibration_file file = {0};
+    rung_error error;
+    assert_int_equal(
+        parse_with_policy("{\"name\":\"cocktail\",\"weights\":\"vote\"," REST "," EXIT("pabee", "") "}", &file, &error),
+        RUNG_OK);
+    assert_int_equal(file.policy.weights, RUNG_WEIGHTS_VOTE);
+    assert_int_equal(file.policy.exit.rule, RUNG_EXIT_PABEE);
+    assert_int_equal(
+        parse_with_policy("{\"name\":\"single(2)\",\"weights\":\"last\",\"variant\":\"layer-skip(1.5)\"," REST
+                          "," EXIT("divergence", "") "}",
+                          &file, &error),
+        RUNG_OK);
+    assert_string_equal(file.policy.name, "single(2)");
+    assert_int_equal(file.policy.exit.rule, RUNG_EXIT_DIVERGENCE);
+    assert_true(file.policy.variant.kind == RUNG_VARIANT_LAYER_SKIP && file.policy.variant.amount == 1.5);
+    assert_int_equal(parse_with_policy("{\"name\":\"branchynet\",\"weights\":\"last\"," REST
+                                       "," EXIT("entropy", "\"entropy\":[0.5,0.25],") "}",
+                                       &file, &error),
+                     RUNG_OK);
+    assert_int_equal(file.policy.exit.rule, RUNG_EXIT_ENTROPY);
+    assert_true(file.policy.exit.entropy[0] == 0.5 && file.policy.exit.entropy[1] == 0.25);
+    assert_true(file.policy.exit.entropy[RUNG_EXIT_THRESHOLDS - 1] == 0.25);
+    rung_calibration_file_deinit(&file);
+    static const struct {
+        const char *policy, *message;
+    } bad[] = {
+        {"{\"name\":\"single(3)\",\"weights\":\"last\"," REST "," EXIT("off", "") "}",
+         "c.json: field 'policy.name': policy.name single(3): the cascade has the levels 1 to 2"},
+        {"{\"name\":\"rung(3)\",\"weights\":\"last\"," REST "," EXIT("off", "") "}",
+         "c.json: field 'policy.name': policy \"rung(3)\": rung takes no number"},
+        {"{\"name\":\"rung\",\"weights\":\"last\",\"variant\":\"half\"," REST "," EXIT("off", "") "}",
+         "c.json: field 'policy.variant': variant 'half': not one of none, layer-skip(SPEEDUP) and power-bert(SHARE)"},
+        {"{\"name\":\"rung\",\"weights\":\"last\"," REST "," EXIT("entropy", "") "}",
+         "c.json: field 'policy.exit.entropy' is missing; it must be an array"},
+        {"{\"name\":\"rung\",\"weights\":\"last\"," REST "," EXIT("entropy", "\"entropy\":[],") "}",
+         "c.json: field 'policy.exit.entropy' has 0 entries; it must have 1 to 32"},
+        {"{\"name\":\"rung\",\"weights\":\"last\"," REST "," EXIT("entropy", "\"entropy\":[0.1,-1],") "}",
+         "c.json: field 'policy.exit.entropy[1]' is -1; it must be from 0 to 100"},
+        {"{\"name\":\"rung\",\"weights\":\"best\"," REST "," EXIT("off", "") "}",
+         "c.json: field 'policy.weights' is 'best'; it must be accuracy, last, fitted or vote"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(parse_with_policy(bad[i].policy, &file, &error), RUNG_FORMAT);
+        assert_int_equal(error.code, RUNG_FORMAT);
+        assert_string_equal(error.message, bad[i].message);
+        assert_int_equal(file.num_levels, 0);
+    }
+}
+
+/* The file of the default cascade, written before levels had a class_accuracy. */
+static void the_default_file_loads(void **state)
+{
+    (void)state;
+    const char *root = getenv("MESON_SOURCE_ROOT");
+    char path[4096];
+    rung_calibration_file file = {0};
+    rung_calibration calibration;
+    rung_error error;
+    snprintf(path, sizeof path, "%s/models/calibration.json", root != NULL ? root : ".");
+    if (rung_calibration_file_load(path, &file, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_int_equal(rung_calibration_file_view(&file, &calibration, &error), RUNG_OK);
+    for (uint32_t l = 0; l < file.num_levels; l++) {
+        assert_ptr_equal(calibration.level[l].class_accuracy, file.levels[l].class_accuracy);
+    }
     rung_calibration_file_deinit(&file);
 }
 
@@ -204,9 +301,17 @@ static void wrong_fields(void **state)
     refuse("\"seed\":1", "\"seed\":-1", RUNG_FORMAT,
            "c.json: field 'seed' is -1; it must be from 0 to 9007199254740992");
     refuse("\"name\":\"rung\"", "\"name\":\"other\"", RUNG_FORMAT,
-           "c.json: field 'policy.name' is 'other'; it must be rung, paper, tabi, tangobert or single");
+           "c.json: field 'policy.name': policy.name \"other\" is unknown; use rung, paper, tabi, tangobert, single, "
+           "single(LEVEL), pabee, branchynet, deebert, f-pabee, cocktail, random(SHARE), layer-skip(SPEEDUP) or "
+           "power-bert(SHARE)");
     refuse("\"rule\":\"agree\"", "\"rule\":\"x\"", RUNG_FORMAT,
-           "c.json: field 'policy.exit.rule' is 'x'; it must be off, paper or agree");
+           "c.json: field 'policy.exit.rule' is 'x'; it must be off, paper, agree, pabee, entropy or divergence");
+    refuse("[0.75,1]", "[0.75]", RUNG_FORMAT,
+           "c.json: field 'levels[0].class_accuracy' has 1 entries; it must have 2 to 2");
+    refuse("[0.75,1]", "[0.75,1.5]", RUNG_FORMAT,
+           "c.json: field 'levels[0].class_accuracy[1]' is 1.5; it must be from 0 to 1");
+    refuse("[0.75,1]", "0.75", RUNG_FORMAT,
+           "c.json: field 'levels[0].class_accuracy' is a real number; it must be an array");
     refuse("\"exits\":[{", "\"exits\":[7,{", RUNG_FORMAT,
            "c.json: field 'levels[0].exits[0]' is an integer; it must be an object");
 }
@@ -285,7 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contents),     cmocka_unit_test(arrays_and_pools), cmocka_unit_test(view),
         cmocka_unit_test(wrong_fields), cmocka_unit_test(wrong_arrays),     cmocka_unit_test(wrong_pools),
-        cmocka_unit_test(wrong_files),
+        cmocka_unit_test(wrong_files),  cmocka_unit_test(every_policy),     cmocka_unit_test(the_default_file_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,7 @@ static rung_calibration_pool pools[] = {
      .fitted_nll = 0.2,
      .fitted_ece = 1.0 / 7,
      .fitted_weight = {0.1, 0.9}}};
+static double class_accuracy[] = {0.1 + 0.2, 1};
 static char *labels[] = {"\"neg\"\\", "p\xc3\xb6s"};
 
 static rung_calibration_file make(void)
@@ -51,7 +52,7 @@ static rung_calibration_file make(void)
                                   .seed = 9007199254740992,
                                   .labels_from = RUNG_LABELS_FROM_TOP,
                                   .policy = {.name = "tangobert",
-                                             .exit = {RUNG_EXIT_OFF, 0, 1, 0, 1},
+                                             .exit = {RUNG_EXIT_OFF, 0, 1, 0, 1, {0}},
                                              .weights = RUNG_WEIGHTS_LAST,
                                              .raw_ensemble = true},
                                   .num_levels = 2,
@@ -72,6 +73,7 @@ static rung_calibration_file make(void)
                                                   .num_exits = 2,
                                                   .exits = exits,
                                                   .accuracy = 0.9,
+                                                  .class_accuracy = l == 0 ? class_accuracy : NULL,
                                                   .has_threshold = l == 0,
                                                   .threshold = 0.7,
                                                   .agreement = 1,
@@ -108,11 +110,46 @@ static void round_trip(void **state)
     assert_int_equal(back.labels_from, RUNG_LABELS_FROM_TOP);
     assert_int_equal(back.policy.weights, RUNG_WEIGHTS_LAST);
     assert_true(back.policy.raw_ensemble && !back.policy.pooled_decision);
+    assert_memory_equal(back.levels[0].class_accuracy, class_accuracy, sizeof class_accuracy);
+    assert_null(back.levels[1].class_accuracy);
+    assert_null(strstr(first.data, "entropy"));
+    assert_null(strstr(first.data, "variant"));
     assert_int_equal(rung_calibration_file_print(&back, &second, &error), RUNG_OK);
     assert_string_equal(first.data, second.data);
     rung_buffer_deinit(&first);
     rung_buffer_deinit(&second);
     rung_calibration_file_deinit(&back);
+}
+
+static void every_policy(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i <= RUNG_EXIT_DIVERGENCE; i++) {
+        rung_calibration_file file = make();
+        rung_calibration_file back = {0};
+        rung_buffer text = {0};
+        rung_error error;
+        rung_calibration_policy *policy = &file.policy;
+        snprintf(policy->name, sizeof policy->name, "%s", i == 0 ? "single(2)" : "random(0.3)");
+        policy->exit.rule = (rung_exit_rule)i;
+        for (size_t e = 0; e < RUNG_EXIT_THRESHOLDS; e++) {
+            policy->exit.entropy[e] = e < 3 ? 0.1 * (double)(e + 1) : 1.0 / 3;
+        }
+        policy->weights = (rung_weights)(i % (RUNG_WEIGHTS_VOTE + 1));
+        policy->variant = (rung_variant){(rung_variant_kind)(i % 3), 1.0 - 1.0 / 3 + (i % 3 == 1 ? 1 : 0)};
+        assert_int_equal(rung_calibration_file_print(&file, &text, &error), RUNG_OK);
+        assert_int_equal(rung_calibration_file_parse(text.data, text.length, "p", &back, &error), RUNG_OK);
+        assert_string_equal(back.policy.name, policy->name);
+        assert_int_equal(back.policy.exit.rule, i);
+        assert_int_equal(back.policy.weights, policy->weights);
+        assert_int_equal(back.policy.variant.kind, policy->variant.kind);
+        assert_true(back.policy.variant.amount == (i % 3 == 0 ? 1 : policy->variant.amount));
+        if (i == RUNG_EXIT_ENTROPY) {
+            assert_memory_equal(back.policy.exit.entropy, policy->exit.entropy, sizeof policy->exit.entropy);
+        }
+        rung_calibration_file_deinit(&back);
+        rung_buffer_deinit(&text);
+    }
 }
 
 static void saved_files(void **state)
@@ -139,6 +176,11 @@ static void saved_files(void **state)
     assert_string_equal(error.message, "calibration: field 'levels[0].threshold' is 1.5; it must be from 0 to 1");
     assert_int_equal(rung_calibration_file_load(path, &back, &error), RUNG_OK);
     file = make();
+    file.policy.exit.rule = RUNG_EXIT_DIVERGENCE + 1;
+    assert_int_equal(rung_calibration_file_save(&file, path, &error), RUNG_INVALID);
+    assert_string_equal(error.message, "calibration: field 'policy.exit.rule' is ''; it must be off, paper, agree, "
+                                       "pabee, entropy or divergence");
+    file = make();
     assert_int_equal(rung_calibration_file_save(&file, "tests/no-such/c.json", &error), RUNG_NOT_FOUND);
     rung_calibration_file_deinit(&back);
     unlink(path);
@@ -148,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(every_policy),
         cmocka_unit_test(saved_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,8 @@ static void begin(rung_errand *errand, const rung_policy *policy, unsigned wante
     assert_int_equal(rung_request_step(&errand->visit.machine, &event), wanted);
 }
 
-static void compute(rung_errand *errand)
+/* on_watch: NULL: nobody looks. */
+static void compute_watched(rung_errand *errand, void (*on_watch)(void *context, rung_job *job))
 {
     rung_error error;
     rung_batch batch;
@@ -51,9 +52,16 @@ static void compute(rung_errand *errand)
                      RUNG_OK);
     assert_true(rung_errand_read(errand, rung_clock_s()));
     rung_job *job = &errand->visit.job;
+    job->on_watch = on_watch;
+    job->watch_context = errand;
     rung_batch_run(&batch, &job, 1, rung_visit_importance_layers(generation->cascade, errand->visit.policy, 1), NULL);
     rung_errand_computed(errand, rung_clock_s());
     rung_batch_deinit(&batch);
+}
+
+static void compute(rung_errand *errand)
+{
+    compute_watched(errand, NULL);
 }
 
 static rung_errand *new_errand(void)
@@ -283,13 +291,92 @@ static void the_level_below_gets_a_reply(void **state)
     rung_errand_free(errand);
 }
 
+static rung_buffer sent_ahead; /* what the body was when it was to be sent */
+
+static void send_ahead(void *context, rung_job *job)
+{
+    rung_errand *errand = context;
+    assert_int_equal(job->exit_layer, 0);
+    assert_true(rung_errand_watched(errand, rung_clock_s()));
+    assert_true(errand->visit.did.bytes_up > 0);
+    rung_buffer_append(&sent_ahead, errand->body.data, errand->body.length);
+}
+
+/* One that asked ahead; threshold: whether it needs the next level's answer. */
+static rung_errand *asking_ahead(double threshold, unsigned wanted)
+{
+    static rung_policy policy;
+    policy = unsure;
+    policy.offload.threshold[0] = threshold;
+    policy.offload.speculate[0] = 1;
+    rung_errand *errand = new_errand();
+    begin(errand, &policy, RUNG_ACTION_COMPUTE);
+    compute_watched(errand, send_ahead);
+    assert_int_equal(errand->status, RUNG_OK);
+    assert_int_equal(errand->actions, wanted);
+    assert_int_equal(errand->visit.did.exit_layer, 3);
+    assert_string_equal(errand->body.data, sent_ahead.data); /* it is the loop's by then */
+    assert_non_null(strstr(errand->body.data, "\"exit_layer\":2"));
+    rung_buffer_deinit(&sent_ahead);
+    return errand;
+}
+
+static void what_comes_early_is_held(void **state)
+{
+    (void)state;
+    rung_error why = {0};
+    char body[] = REPLY;
+    char detail[] = "a detail";
+    rung_call_result result = {
+        .outcome = RUNG_CALL_REPLY, .sent = true, .body = body, .body_bytes = strlen(body), .detail = detail};
+    rung_errand *errand = asking_ahead(1, RUNG_ACTION_NONE);
+    rung_errand_hold(errand, RUNG_DEGRADED_NO, &result);
+    memset(body, 'x', sizeof body - 1);
+    memset(detail, 'x', sizeof detail - 1);
+    assert_true(errand->held.is_held && errand->held.lost == RUNG_DEGRADED_NO && errand->held.result.sent);
+    assert_string_equal(errand->held.result.body, REPLY);
+    assert_string_equal(errand->held.result.detail, "a detail");
+    assert_int_equal(rung_errand_take_reply(errand, &errand->held.result, rung_clock_s(), &why), RUNG_ACTION_ANSWER);
+    json_t *answer = answer_of(errand);
+    assert_int_equal(json_integer_value(json_object_get(answer, "level")), 2);
+    json_decref(answer);
+    /* The same errand, whose call is lost this time. */
+    begin(errand, &unsure, RUNG_ACTION_COMPUTE);
+    assert_false(errand->held.is_held);
+    compute(errand);
+    rung_errand_hold(errand, RUNG_DEGRADED_OVERLOADED, &(rung_call_result){.detail = ""});
+    assert_int_equal(errand->held.lost, RUNG_DEGRADED_OVERLOADED);
+    assert_int_equal(errand->held.result.body_bytes, 0);
+    assert_string_equal(errand->held.result.detail, "");
+    rung_errand_free(errand);
+}
+
+static void what_was_asked_in_vain_is_counted_when_it_left(void **state)
+{
+    (void)state;
+    rung_error error;
+    rung_errand *errand = asking_ahead(0, RUNG_ACTION_ANSWER | RUNG_ACTION_CANCEL_UPSTREAM);
+    assert_non_null(strstr(errand->out.data, "\"level\":1,\"degraded\":false"));
+    assert_null(strstr(errand->out.data, "\"bytes_up\":0,"));
+    assert_int_equal(rung_errand_write_unsent(errand, rung_clock_s(), &error), RUNG_OK);
+    assert_non_null(strstr(errand->out.data, "\"bytes_up\":0,"));
+    assert_int_equal(errand->visit.did.kept_words, 4);
+    rung_errand_free(errand);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_reply_is_part_of_the_answer),    cmocka_unit_test(what_is_no_reply_is_told_and_left_out),
-        cmocka_unit_test(a_late_reply_changes_nothing),     cmocka_unit_test(what_was_not_sent_did_not_leave),
-        cmocka_unit_test(who_passed_on_computes_after_all), cmocka_unit_test(a_text_may_be_cut_or_not),
-        cmocka_unit_test(an_errand_is_used_again),          cmocka_unit_test(the_level_below_gets_a_reply),
+        cmocka_unit_test(a_reply_is_part_of_the_answer),
+        cmocka_unit_test(what_is_no_reply_is_told_and_left_out),
+        cmocka_unit_test(a_late_reply_changes_nothing),
+        cmocka_unit_test(what_was_not_sent_did_not_leave),
+        cmocka_unit_test(who_passed_on_computes_after_all),
+        cmocka_unit_test(a_text_may_be_cut_or_not),
+        cmocka_unit_test(what_comes_early_is_held),
+        cmocka_unit_test(what_was_asked_in_vain_is_counted_when_it_left),
+        cmocka_unit_test(an_errand_is_used_again),
+        cmocka_unit_test(the_level_below_gets_a_reply),
     };
     return cmocka_run_group_tests(tests, open_files, close_files);
 }

@@ -183,6 +183,16 @@ static void the_answers_say_what_the_file_says(void **state)
     assert_true((double)agreeing[0] >= 0.9 * (double)answered[0]);
     assert_true((double)(agreeing[1] + answered[2]) >= 0.9 * (double)(answered[1] + answered[2]));
     assert_true(fabs(file.levels[2].accuracy - (double)right / ROWS) < 1e-12);
+    for (uint32_t c = 0; c < CLASSES; c++) {
+        size_t seen = 0;
+        size_t hit = 0;
+        for (size_t i = 0; i < ROWS; i++) {
+            seen += labels[i] == c;
+            hit += labels[i] == c && top_labels[i] == c;
+        }
+        assert_true(file.levels[2].class_accuracy[c] == (seen > 0 ? (double)hit / (double)seen : 0));
+        assert_ptr_equal(cascade->calibration.level[2].class_accuracy, file.levels[2].class_accuracy);
+    }
     for (size_t l = 0; l < 3; l++) {
         for (size_t e = 0; e < file.levels[l].num_exits; e++) {
             assert_true(file.levels[l].exits[e].nll_after <= file.levels[l].exits[e].nll_before);
@@ -240,6 +250,9 @@ static void without_labels_the_top_level_is_the_truth(void **state)
     fit(cascade, &data, &options, &file);
     assert_int_equal(file.labels_from, RUNG_LABELS_FROM_TOP);
     const rung_calibration_level *top = &file.levels[2];
+    for (uint32_t c = 0; c < CLASSES; c++) {
+        assert_true(top->class_accuracy[c] == 1 || top->class_accuracy[c] == 0); /* 0: a label that it never says */
+    }
     assert_true(top->accuracy == 1 && top->exits[top->num_exits - 1].temperature == 1);
     /* The same model at full text: its own soft labels fit best as they are. */
     const rung_calibration_level *first = &file.levels[0];

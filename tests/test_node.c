@@ -1,170 +1,10 @@
 /* test_node.c: two levels of small models as nodes in this process, each with its loop in a thread, asked over real sockets: answers as in one process,
  * many clients at once, a client that leaves, a next level that is not there, drain and reload. Small enough for ThreadSanitizer. */
-#include "base/clock.h"
-#include "node_fixture.h"
 #include "run/answer_json.h"
-#include "serve/node.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <time.h>
+#include "served_node.h"
 
 #define CLIENTS 4
 #define CALLS_EACH 25
-
-/* A node and the thread that runs it. */
-typedef struct served {
-    rung_node *node;
-    rung_options *options;
-    pthread_t thread;
-    rung_status ended;
-    rung_error error; /* of its end */
-    size_t log_lines;
-    size_t fixed; /* of them: that an option did not change */
-} served;
-
-static void *run_node(void *argument)
-{
-    served *self = argument;
-    self->ended = rung_node_run(self->node, &self->error);
-    return NULL;
-}
-
-static rung_status load(void *context, rung_node_config *config, rung_error *error)
-{
-    served *self = context;
-    return rung_node_config_load(NULL, self->options, config, error);
-}
-
-static void count_line(void *context, const char *line, size_t bytes)
-{
-    served *self = context;
-    assert_int_equal(line[bytes - 1], '\n');
-    self->log_lines++;
-    self->fixed += memmem(line, bytes, "needs a restart", 15) != NULL;
-}
-
-/* drain: NULL: the default. */
-static void start_draining(served *self, const char *level, const char *upstream, const char *link_rtt,
-                           const char *drain)
-{
-    rung_error error;
-    rung_node_config config = {0};
-    *self = (served){0};
-    assert_int_equal(rung_options_new(&self->options, &error), RUNG_OK);
-    set_option(self->options, "config", yaml_path);
-    set_option(self->options, "level", level);
-    set_option(self->options, "listen", "127.0.0.1:0");
-    if (upstream != NULL) {
-        set_option(self->options, "upstream.addresses", upstream);
-    }
-    if (link_rtt != NULL) {
-        set_option(self->options, "upstream.link.rtt", link_rtt);
-        set_option(self->options, "upstream.link.up", "1Gbit/s");
-        set_option(self->options, "upstream.link.down", "1Gbit/s");
-        set_option(self->options, "upstream.deadline", "10s");
-    }
-    if (drain != NULL) {
-        set_option(self->options, "drain", drain);
-    }
-    const rung_node_options options = {
-        .open = {.threads = 2}, .seed = 7, .reload = load, .log = count_line, .context = self};
-    if (rung_node_config_load(NULL, self->options, &config, &error) != RUNG_OK ||
-        rung_node_create(&config, &options, &self->node, &error) != RUNG_OK) {
-        fail_msg("%s", error.message);
-    }
-    assert_int_equal(pthread_create(&self->thread, NULL, run_node, self), 0);
-}
-
-static void start(served *self, const char *level, const char *upstream, const char *link_rtt)
-{
-    start_draining(self, level, upstream, link_rtt, NULL);
-}
-
-static void stop_with(served *self, rung_status status)
-{
-    rung_node_drain(self->node);
-    pthread_join(self->thread, NULL);
-    assert_int_equal(self->ended, status);
-    assert_true(self->log_lines >= 2);
-    rung_node_free(self->node);
-    rung_options_free(self->options);
-}
-
-static void stop(served *self)
-{
-    stop_with(self, RUNG_OK);
-}
-
-static int connect_to(const served *self)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    address.sin_port = htons((uint16_t)strtoul(strrchr(rung_node_url(self->node), ':') + 1, NULL, 10));
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
-/* headers: each with its line end. */
-static void send_with(int fd, const char *method, const char *path, const char *headers, const char *body)
-{
-    char request[16384];
-    int length = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %zu\r\n\r\n%s",
-                          method, path, headers, strlen(body), body);
-    assert_true(length > 0 && (size_t)length < sizeof request);
-    assert_int_equal(send(fd, request, (size_t)length, MSG_NOSIGNAL), length);
-}
-
-static void send_call(int fd, const char *method, const char *path, const char *body)
-{
-    send_with(fd, method, path, "", body);
-}
-
-/* The status; the body is left in `answer`. */
-static int receive(int fd, char *answer, size_t room)
-{
-    size_t have = 0;
-    for (;;) {
-        ssize_t got = recv(fd, answer + have, room - 1 - have, 0);
-        assert_true(got > 0);
-        have += (size_t)got;
-        answer[have] = '\0';
-        char *body = strstr(answer, "\r\n\r\n");
-        const char *length = strcasestr(answer, "content-length:");
-        if (body != NULL && length != NULL && have >= (size_t)(body + 4 - answer) + strtoul(length + 15, NULL, 10)) {
-            int status = (int)strtol(answer + 9, NULL, 10);
-            memmove(answer, body + 4, strlen(body + 4) + 1);
-            return status;
-        }
-    }
-}
-
-static int ask(const served *self, const char *method, const char *path, const char *body, char *answer, size_t room)
-{
-    int fd = connect_to(self);
-    send_call(fd, method, path, body);
-    int status = receive(fd, answer, room);
-    close(fd);
-    return status;
-}
-
-/* Everything but times. */
-static void blank_times(char *json)
-{
-    for (char *at = json; (at = strstr(at, "_ms\":")) != NULL;) {
-        for (at += 5; strchr("0123456789.e+-", *at) != NULL && *at != '\0'; at++) {
-            *at = '0';
-        }
-    }
-    for (char *at = json; *at != '\0'; at++) { /* digits of a time may be fewer */
-        while (at[0] == '0' && at[1] == '0') {
-            memmove(at, at + 1, strlen(at));
-        }
-    }
-}
 
 static void expected_answer(rung_cascade *cascade, const char *id, const char *text, char *out, size_t room)
 {
@@ -240,14 +80,6 @@ static void many_clients_get_what_one_process_gives(void **state)
     stop(&top);
 }
 
-static bool has_metric(const served *self, const char *line)
-{
-    static char answer[65536];
-    assert_int_equal(ask(self, "GET", "/metrics", "", answer, sizeof answer), 200);
-    const char *at = strstr(answer, line);
-    return at != NULL && at[strlen(line)] == '\n';
-}
-
 static void without_the_next_level_answers_are_degraded(void **state)
 {
     (void)state;
@@ -264,15 +96,6 @@ static void without_the_next_level_answers_are_degraded(void **state)
     assert_true(has_metric(&first, "rung_bytes_up_total 0")); /* nobody got anything */
     assert_true(has_metric(&first, "rung_offloaded_total 0"));
     stop(&first);
-}
-
-static void await_metric(const served *self, const char *line)
-{
-    double until_s = rung_clock_s() + 60;
-    while (!has_metric(self, line)) {
-        assert_true(rung_clock_s() < until_s);
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-    }
 }
 
 static void a_client_that_leaves_takes_its_call_with_it(void **state)
@@ -352,7 +175,7 @@ static void what_does_not_drain_is_told(void **state)
 {
     (void)state;
     served top;
-    served first;
+    served first = {0};
     start(&top, "2", NULL, NULL);
     start_draining(&first, "1", rung_node_url(top.node), "8s", "50ms");
     rung_node_reload(first.node);
@@ -397,7 +220,7 @@ static void it_may_end_in_any_state(void **state)
     served top;
     start(&top, "2", NULL, NULL);
     for (size_t round = 0; round < 8; round++) {
-        served first;
+        served first = {0};
         int fds[CLIENTS];
         start_draining(&first, "1", rung_node_url(top.node), round % 2 == 0 ? "9s" : NULL, "1ms");
         for (size_t i = 0; i < CLIENTS; i++) {

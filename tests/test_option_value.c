@@ -86,15 +86,30 @@ static void every_type(void **state)
     assert_null(copy.pairs);
 }
 
+typedef struct refusal {
+    rung_option_id id;
+    const char *text;
+    rung_status status;
+    const char *message;
+} refusal;
+
+static void refuse_all(const refusal *bad, size_t count)
+{
+    rung_option_value value = {.text = NULL};
+    for (size_t i = 0; i < count; i++) {
+        rung_error error;
+        const rung_option_spec *spec = rung_option_spec_of(bad[i].id);
+        assert_int_equal(rung_option_value_parse(spec, "x", bad[i].text, &value, &error), bad[i].status);
+        assert_string_equal(error.message, bad[i].message);
+        assert_int_equal(rung_option_value_parse(spec, "x", bad[i].text, &value, NULL), bad[i].status);
+        assert_null(value.text);
+    }
+}
+
 static void refusals(void **state)
 {
     (void)state;
-    static const struct {
-        rung_option_id id;
-        const char *text;
-        rung_status status;
-        const char *message;
-    } bad[] = {
+    static const refusal bad[] = {
         {RUNG_OPTION_ONCE, "yes", RUNG_INVALID, "x: 'yes' is not true or false"},
         {RUNG_OPTION_POLICY_EXIT_TAU, "", RUNG_INVALID, "x: is empty"},
         {RUNG_OPTION_POLICY_EXIT_TAU, "a\xff", RUNG_INVALID, "x: not valid UTF-8 at byte 1"},
@@ -125,6 +140,25 @@ static void refusals(void **state)
         {RUNG_OPTION_LABELS, "a", RUNG_INVALID, "x: 'a' has no '='; write OLD=NEW,OLD=NEW"},
         {RUNG_OPTION_LABELS, "a=", RUNG_INVALID, "x: a name is empty; write OLD=NEW"},
         {RUNG_OPTION_LABELS, "a=b,a=c", RUNG_INVALID, "x: 'a' is renamed twice"},
+        {RUNG_OPTION_UPSTREAM_PROTOCOL, "tei", RUNG_UNSUPPORTED, "x: 'tei' is not available in this version; use rung"},
+        {RUNG_OPTION_TLS_KEY_FILE, "key.pem", RUNG_UNSUPPORTED,
+         "x: 'tls.key_file' is not available in this version; remove it, and put a proxy with TLS before the node's "
+         "loopback address"},
+        {RUNG_OPTION_DEADLINE, "0ms", RUNG_INVALID, "x: 0ms is outside the range: 1ms to 600s"},
+        {RUNG_OPTION_LISTEN, "127.0.0.1", RUNG_INVALID,
+         "x: '127.0.0.1' has no port; write address and port, as 127.0.0.1:8080"},
+        {RUNG_OPTION_UPSTREAM_ADDRESSES, "http://a:1,b:2", RUNG_INVALID,
+         "x: 'b:2' does not begin with http:// or https://; write http://host:port or https://host:port"},
+        {RUNG_OPTION_PLAN, "plan.json", RUNG_UNSUPPORTED,
+         "x: 'plan' is not available in this version; remove it, and set the policy's keys"},
+    };
+    refuse_all(bad, sizeof bad / sizeof bad[0]);
+}
+
+static void refusals_of_policies(void **state)
+{
+    (void)state;
+    static const refusal bad[] = {
         {RUNG_OPTION_POLICY_NAME, "oracle", RUNG_UNSUPPORTED,
          "x: 'oracle' is not available in this version; use rung, paper, tabi, tangobert, single, pabee, branchynet, "
          "deebert, f-pabee, cocktail, random, layer-skip or power-bert"},
@@ -161,27 +195,8 @@ static void refusals(void **state)
         {RUNG_OPTION_POLICY_EXIT_ENTROPY, "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
          RUNG_LIMIT, "x: more than 32 numbers"},
         {RUNG_OPTION_POLICY_PARALLEL, "1", RUNG_INVALID, "x: '1' is not true or false"},
-        {RUNG_OPTION_UPSTREAM_PROTOCOL, "tei", RUNG_UNSUPPORTED, "x: 'tei' is not available in this version; use rung"},
-        {RUNG_OPTION_TLS_KEY_FILE, "key.pem", RUNG_UNSUPPORTED,
-         "x: 'tls.key_file' is not available in this version; remove it, and put a proxy with TLS before the node's "
-         "loopback address"},
-        {RUNG_OPTION_DEADLINE, "0ms", RUNG_INVALID, "x: 0ms is outside the range: 1ms to 600s"},
-        {RUNG_OPTION_LISTEN, "127.0.0.1", RUNG_INVALID,
-         "x: '127.0.0.1' has no port; write address and port, as 127.0.0.1:8080"},
-        {RUNG_OPTION_UPSTREAM_ADDRESSES, "http://a:1,b:2", RUNG_INVALID,
-         "x: 'b:2' does not begin with http:// or https://; write http://host:port or https://host:port"},
-        {RUNG_OPTION_PLAN, "plan.json", RUNG_UNSUPPORTED,
-         "x: 'plan' is not available in this version; remove it, and set the policy's keys"},
     };
-    rung_option_value value = {.text = NULL};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        rung_error error;
-        const rung_option_spec *spec = rung_option_spec_of(bad[i].id);
-        assert_int_equal(rung_option_value_parse(spec, "x", bad[i].text, &value, &error), bad[i].status);
-        assert_string_equal(error.message, bad[i].message);
-        assert_int_equal(rung_option_value_parse(spec, "x", bad[i].text, &value, NULL), bad[i].status);
-        assert_null(value.text);
-    }
+    refuse_all(bad, sizeof bad / sizeof bad[0]);
 }
 
 static void flags_and_ranges(void **state)
@@ -209,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(refusals_of_policies),
         cmocka_unit_test(flags_and_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,6 +245,12 @@ static void ranges_of_the_calibration(void **state)
     calibration = make_calibration();
     calibration.level[0].accuracy = NAN;
     refuse(&policy, &calibration, "calibration of level 1: the accuracy is nan; it must be from 0 to 1");
+    double by_class[2] = {1, 1.5};
+    calibration = make_calibration();
+    calibration.level[1].class_accuracy = by_class;
+    refuse(&policy, &calibration, "calibration of level 2: the accuracy of class 1 is 1.5; it must be from 0 to 1");
+    by_class[1] = 0;
+    assert_int_equal(rung_policy_check(&policy, &calibration, NULL), RUNG_OK);
 }
 
 static void ranges_of_the_pools(void **state)

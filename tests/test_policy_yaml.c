@@ -36,9 +36,9 @@ static void only_what_differs(void **state)
 {
     (void)state;
     rung_policy policy = defaults_of("rung", 3);
-    expect(&policy, 3, "policy:\n  name: rung\n");
+    expect(&policy, 3, "policy:\n  name: rung\n  offload:\n    threshold: 0.85\n");
     policy.offload.threshold[7] = 0.1; /* there is no such level */
-    expect(&policy, 3, "policy:\n  name: rung\n");
+    expect(&policy, 3, "policy:\n  name: rung\n  offload:\n    threshold: 0.85\n");
     policy.offload.threshold[0] = 0.75;
     policy.offload.speculate[0] = policy.offload.speculate[1] = policy.offload.speculate[2] = 0.5;
     policy.seed = 7;
@@ -62,7 +62,7 @@ static void only_what_differs(void **state)
            "  ensemble:\n"
            "    weights: vote\n");
     policy = defaults_of("single(2)", 3);
-    expect(&policy, 3, "policy:\n  name: single(2)\n");
+    expect(&policy, 3, "policy:\n  name: single(2)\n  offload:\n    threshold: 0.85\n");
     policy.members = 0;
     policy.offload.hard = false;
     policy.offload.at_random = true;
@@ -74,12 +74,34 @@ static void only_what_differs(void **state)
            "  members: all\n"
            "  variant: layer-skip(1.5)\n"
            "  offload:\n"
+           "    threshold: 0.85\n"
            "    k: 10\n"
            "    random: 0.25\n");
     policy = defaults_of("random(0.3)", 2);
     policy.offload.at_random = false;
     policy.parallel = true;
-    expect(&policy, 2, "policy:\n  name: random(0.3)\n  parallel: true\n  offload:\n    random: off\n");
+    expect(&policy, 2,
+           "policy:\n  name: random(0.3)\n  parallel: true\n  offload:\n    threshold: 0.85\n    random: off\n");
+}
+
+/* What was chosen stays chosen beside a calibration that has thresholds for a policy of this name. */
+static void a_calibration_changes_nothing(void **state)
+{
+    (void)state;
+    rung_policy policy = defaults_of("rung", 2);
+    rung_buffer text = {0};
+    rung_cascade_config config = {0};
+    rung_error error;
+    rung_calibration_file file = {.num_levels = 2, .policy.name = "rung"};
+    file.levels[0] = (rung_calibration_level){.has_threshold = true, .threshold = 0.5};
+    rung_buffer_text(&text, "levels: [{model: m}, {model: m, link: lan}]\n");
+    rung_cascade_config_put_policy(&text, &policy, &policy, 2);
+    assert_int_equal(rung_cascade_config_parse(text.data, text.length, "c.yaml", "dir", NULL, &config, &error),
+                     RUNG_OK);
+    assert_int_equal(rung_cascade_config_use_calibration(&config, &file, &error), RUNG_OK);
+    assert_true(config.policy.offload.threshold[0] == 0.85);
+    rung_cascade_config_deinit(&config);
+    rung_buffer_deinit(&text);
 }
 
 static bool coin(rung_prng *prng)
@@ -233,6 +255,9 @@ static void any_policy_reads_back(void **state)
         size_t which = i % (count + 4);
         uint32_t num_levels = 1 + (uint32_t)rung_prng_below(&prng, RUNG_MAX_LEVELS);
         rung_policy policy = draw(&prng, which < count ? names[which] : numbered[which - count], num_levels);
+        if (policy.variant.kind != RUNG_VARIANT_NONE) {
+            policy.defer = RUNG_DEFER_CONFIDENCE; /* a variant has no states to learn from */
+        }
         if (rung_policy_check(&policy, NULL, NULL) != RUNG_OK) {
             continue;
         }
@@ -247,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_differs),
+        cmocka_unit_test(a_calibration_changes_nothing),
         cmocka_unit_test(any_policy_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

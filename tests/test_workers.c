@@ -51,14 +51,14 @@ static rung_generation *open_model(const char *model, const char *max_wait, uint
 }
 
 /* An input whose machine waits for the local result. */
-static rung_errand *new_errand(rung_generation *generation, const char *text)
+static rung_errand *new_errand_under(rung_generation *generation, const rung_policy *policy, const char *text)
 {
     rung_error error;
     rung_errand *errand = calloc(1, sizeof *errand);
     assert_non_null(errand);
     atomic_init(&errand->cancelled, false);
     assert_int_equal(rung_errand_prepare(errand, generation, &error), RUNG_OK);
-    rung_visit_begin(&errand->visit, &generation->policies[0], 1, 7);
+    rung_visit_begin(&errand->visit, policy, 1, 7);
     errand->id = "x";
     errand->id_bytes = 1;
     errand->arrived.text[0] = (rung_text){text, strlen(text)};
@@ -68,6 +68,11 @@ static rung_errand *new_errand(rung_generation *generation, const char *text)
     const rung_event event = {.kind = RUNG_EVENT_START, .now_s = errand->arrived_s};
     assert_int_equal(rung_request_step(&errand->visit.machine, &event), RUNG_ACTION_COMPUTE);
     return errand;
+}
+
+static rung_errand *new_errand(rung_generation *generation, const char *text)
+{
+    return new_errand_under(generation, &generation->policies[0], text);
 }
 
 /* Until `count` have come back; each once. */
@@ -363,6 +368,53 @@ static void what_was_not_computed_is_not_measured(void **state)
     rung_generation_free(generation);
 }
 
+/* Each body is seen once, by the loop while its errand is computed or with the errand that is back. */
+static void bodies_are_handed_out_while_their_errands_are_computed(void **state)
+{
+    (void)state;
+    rung_generation *generation = open_generation((const char *const[]){"config", yaml_path, "level", "1", NULL}, 1);
+    rung_policy policy = generation->policies[0];
+    policy.offload.threshold[0] = 0;
+    policy.offload.speculate[0] = 1;
+    policy.exit.rule = RUNG_EXIT_OFF;
+    rung_errand *errands[MANY];
+    bool ahead[MANY] = {false};
+    rung_workers *workers = create(3, 1);
+    size_t back = 0;
+    for (size_t i = 0; i < MANY; i++) {
+        errands[i] =
+            new_errand_under(generation, &policy, i % 2 ? "a film" : "it was good and long and not dull at all");
+        errands[i]->queued_s = (double)i; /* no batch waits: to find it again */
+        rung_workers_submit(workers, errands[i]);
+    }
+    while (back < MANY) {
+        rung_errand *errand = rung_workers_collect_ahead(workers);
+        for (; errand != NULL; errand = errand->next_ahead) {
+            size_t i = (size_t)errand->queued_s;
+            assert_true(errand->at_worker && !ahead[i]);
+            assert_int_equal(strncmp(errand->body.data, "{\"key\":", 7), 0);
+            ahead[i] = true;
+        }
+        errand = rung_workers_collect(workers);
+        if (errand == NULL) {
+            await_wake(&box);
+        }
+        for (; errand != NULL; errand = errand->next) {
+            assert_int_equal(errand->status, RUNG_OK);
+            assert_int_equal(errand->actions, RUNG_ACTION_ANSWER | RUNG_ACTION_CANCEL_UPSTREAM);
+            assert_true(errand->unsent != ahead[(size_t)errand->queued_s]);
+            errand->at_worker = false;
+            back++;
+        }
+    }
+    assert_null(rung_workers_collect_ahead(workers));
+    for (size_t i = 0; i < MANY; i++) {
+        rung_errand_free(errands[i]);
+    }
+    rung_workers_free(workers);
+    rung_generation_free(generation);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_is_estimated_and_dropped),
         cmocka_unit_test(a_full_batch_does_not_wait),
         cmocka_unit_test(what_was_not_computed_is_not_measured),
+        cmocka_unit_test(bodies_are_handed_out_while_their_errands_are_computed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_files, remove_files);
 }

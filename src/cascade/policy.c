@@ -176,12 +176,13 @@ static bool read_parameter(const char *after, double *value)
     if (*after == '\0') {
         return true;
     }
-    char *end;
-    if (*after != '(' || strchr("0123456789.", after[1]) == NULL || after[1] == '\0') {
+    size_t digits = *after == '(' ? strspn(after + 1, "0123456789.") : 0;
+    if (digits == 0 || strcmp(after + 1 + digits, ")") != 0) {
         return false;
     }
+    char *end;
     *value = strtod(after + 1, &end);
-    return strcmp(end, ")") == 0;
+    return end == after + 1 + digits;
 }
 
 static rung_status set_level(double value, uint32_t num_levels, rung_policy *policy, rung_error *error)

@@ -82,7 +82,8 @@ static rung_status check_exit(const rung_exit_policy *exit, rung_error *error)
     return RUNG_OK;
 }
 
-static rung_status check_level(const rung_level_calibration *level, uint32_t number, rung_error *error)
+static rung_status check_level(const rung_level_calibration *level, uint32_t number, uint32_t num_classes,
+                               rung_error *error)
 {
     if (level->num_exits < 1 || level->temperature == NULL) {
         return rung_fail(error, RUNG_INVALID, "calibration of level %u has no exits; run rung fit", number);
@@ -104,6 +105,13 @@ static rung_status check_level(const rung_level_calibration *level, uint32_t num
     if (!is_within(level->accuracy, 0, 1)) {
         return rung_fail(error, RUNG_INVALID, "calibration of level %u: the accuracy is %g; it must be from 0 to 1",
                          number, level->accuracy);
+    }
+    for (uint32_t c = 0; level->class_accuracy != NULL && c < num_classes; c++) {
+        if (!is_within(level->class_accuracy[c], 0, 1)) {
+            return rung_fail(error, RUNG_INVALID,
+                             "calibration of level %u: the accuracy of class %u is %g; it must be from 0 to 1", number,
+                             c, level->class_accuracy[c]);
+        }
     }
     return RUNG_OK;
 }
@@ -161,7 +169,7 @@ static rung_status check_calibration(const rung_calibration *calibration, rung_e
         return rung_fail(error, RUNG_INVALID, "the calibration has no classes");
     }
     for (uint32_t l = 0; l < calibration->num_levels; l++) {
-        rung_status status = check_level(&calibration->level[l], l + 1, error);
+        rung_status status = check_level(&calibration->level[l], l + 1, calibration->num_classes, error);
         if (status != RUNG_OK) {
             return status;
         }

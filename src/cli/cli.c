@@ -103,6 +103,24 @@ void cli_progress_report(void *context, const char *what, size_t done, size_t to
     cli_progress_show(progress, done);
 }
 
+void cli_machine_name(char out[CLI_MACHINE_BYTES])
+{
+    char line[256];
+    snprintf(out, CLI_MACHINE_BYTES, "unknown processor");
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) == 0 && colon != NULL && colon[1] == ' ') {
+            colon[2 + strcspn(colon + 2, "\n")] = '\0';
+            snprintf(out, CLI_MACHINE_BYTES, "%.90s", colon + 2);
+            break;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
 const char *cli_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -18,6 +18,7 @@ int cli_serve(const rung_options *options);
 int cli_bench(const rung_options *options);
 int cli_config(const rung_options *options);
 int cli_profile(const rung_options *options);
+int cli_eval(const rung_options *options);
 
 /* Prints "rung: message" to stderr; returns CLI_USAGE for what the user can mend (input, files, options) and CLI_FAILED for the rest. */
 int cli_fail(const rung_error *error);
@@ -51,6 +52,11 @@ void cli_progress_end(cli_progress *progress);
 
 /* The `report` of a rung_progress whose context is a cli_progress: one bar for each thing that is reported, one after the other. */
 void cli_progress_report(void *context, const char *what, size_t done, size_t total);
+
+#define CLI_MACHINE_BYTES 96
+
+/* The processor's name as Linux tells it. */
+void cli_machine_name(char out[CLI_MACHINE_BYTES]);
 
 /* The part of a path behind its last '/'. */
 const char *cli_base_name(const char *path);

@@ -71,8 +71,10 @@ static rung_status write_body(demo_client *client, const char *policy, const run
     rung_buffer_clear(body);
     rung_buffer_text(body, "{\"id\":");
     rung_message_string(body, input->id, strlen(input->id));
-    rung_buffer_text(body, ",\"policy\":");
-    rung_message_string(body, policy, strlen(policy));
+    if (policy != NULL) {
+        rung_buffer_text(body, ",\"policy\":");
+        rung_message_string(body, policy, strlen(policy));
+    }
     rung_buffer_text(body, ",\"text\":");
     rung_message_string(body, input->text, input->text_bytes);
     if (input->text_pair != NULL) {

@@ -1,4 +1,4 @@
-/* demo_nodes.h: the levels of a cascade as processes on loopback, each `rung serve` of this program, for `rung demo`. */
+/* demo_nodes.h: the levels of a cascade as processes on loopback, each `rung serve` of this program, for `rung demo` and `rung eval --live`. */
 #ifndef RUNG_CLI_DEMO_NODES_H
 #define RUNG_CLI_DEMO_NODES_H
 

@@ -5,6 +5,7 @@
 #include "base/order.h"
 #include "cascade/confidence.h"
 #include "cli/answer_text.h"
+#include "config/variant_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -126,42 +127,116 @@ void demo_print_table(rung_buffer *out, const rung_cascade *cascade, const demo_
     }
 }
 
-static void print_thresholds(rung_buffer *out, const rung_cascade *cascade, const rung_offload_policy *offload)
+/* "; NAME 0.6, 0.5" by level below the top; nothing when it is 0 everywhere. */
+static void print_by_level(rung_buffer *out, const rung_cascade *cascade, const char *name, const double *values)
 {
-    rung_buffer_text(out, "t = ");
+    bool any = false;
     for (uint32_t l = 0; l + 1 < cascade->num_levels; l++) {
-        rung_buffer_format(out, l == 0 ? "%.3g" : ", %.3g", offload->threshold[l]);
+        any = any || values[l] > 0;
     }
-    if (offload->hard) {
-        rung_buffer_text(out, ", k hard");
+    for (uint32_t l = 0; any && l + 1 < cascade->num_levels; l++) {
+        rung_buffer_format(out, l == 0 ? "%s%.3g" : "%s, %.3g", l == 0 ? name : "", values[l]);
+    }
+}
+
+static void print_offload(rung_buffer *out, const rung_cascade *cascade, const rung_policy *policy)
+{
+    const rung_offload_policy *offload = &policy->offload;
+    if (policy->parallel) {
+        rung_buffer_text(out, "all levels at once");
+        return;
+    }
+    if (offload->at_random) {
+        rung_buffer_format(out, "%.3g of all at random", offload->share);
     } else {
-        rung_buffer_format(out, ", k = %.3g", offload->k);
+        rung_buffer_text(out, "t = ");
+        for (uint32_t l = 0; l + 1 < cascade->num_levels; l++) {
+            rung_buffer_format(out, l == 0 ? "%.3g" : ", %.3g", offload->threshold[l]);
+        }
+        rung_buffer_text(out, offload->hard ? ", k hard" : ", k = ");
+        if (!offload->hard) {
+            rung_buffer_format(out, "%.3g", offload->k);
+        }
+    }
+    print_by_level(out, cascade, "; skips a level up to ", offload->skip);
+    print_by_level(out, cascade, "; leaves early up to ", offload->early);
+    print_by_level(out, cascade, "; speculates up to ", offload->speculate);
+}
+
+static void print_exit(rung_buffer *out, const rung_exit_policy *exit)
+{
+    switch (exit->rule) {
+    case RUNG_EXIT_OFF:
+        rung_buffer_text(out, "; all layers");
+        break;
+    case RUNG_EXIT_PAPER:
+        rung_buffer_format(out, "; exit after Eq 13-14, tau = %.3g, p = %" PRIu32, exit->tau, exit->patience);
+        break;
+    case RUNG_EXIT_AGREE:
+        rung_buffer_format(out, "; exit when %" PRIu32 "+1 exits agree, JS < %.3g, confidence >= %.3g", exit->patience,
+                           exit->tau, exit->confidence);
+        break;
+    case RUNG_EXIT_PABEE:
+        rung_buffer_format(out, "; exit when %" PRIu32 "+1 exits agree", exit->patience);
+        break;
+    case RUNG_EXIT_ENTROPY:
+        rung_buffer_format(out, "; exit when the entropy is below %.3g", exit->entropy[0]);
+        if (exit->entropy[0] != exit->entropy[RUNG_EXIT_THRESHOLDS - 1]) {
+            rung_buffer_format(out, " to %.3g", exit->entropy[RUNG_EXIT_THRESHOLDS - 1]);
+        }
+        break;
+    case RUNG_EXIT_DIVERGENCE:
+        rung_buffer_format(out, "; exit when JS < %.3g for %" PRIu32 "+1 exits", exit->tau, exit->patience);
+        break;
+    }
+}
+
+static const char *weights_name(rung_weights weights)
+{
+    switch (weights) {
+    case RUNG_WEIGHTS_ACCURACY:
+        return "weights by accuracy";
+    case RUNG_WEIGHTS_LAST:
+        return "last level answers";
+    case RUNG_WEIGHTS_FITTED:
+        return "fitted weights";
+    case RUNG_WEIGHTS_VOTE:
+        return "levels vote";
+    }
+    return "";
+}
+
+/* "; only these levels compute: 1, 3", where not all do. */
+static void print_members(rung_buffer *out, uint32_t members)
+{
+    const char *separator = "; only these levels compute: ";
+    for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
+        if ((members >> l & 1) != 0) {
+            rung_buffer_format(out, "%s%" PRIu32, separator, l + 1);
+            separator = ", ";
+        }
     }
 }
 
 void demo_print_parameters(rung_buffer *out, const rung_cascade *cascade, const rung_policy *policy)
 {
+    char variant[RUNG_VARIANT_BYTES];
     if (cascade->num_levels > 1 && policy->first_compute_level >= cascade->num_levels) {
         rung_buffer_text(out, "full text over all links, nothing computed below\n");
         return;
     }
-    print_thresholds(out, cascade, &policy->offload);
+    print_offload(out, cascade, policy);
+    print_members(out, policy->members);
     if (policy->prune.enabled) {
         rung_buffer_format(out, "; prune alpha = %.3g", policy->prune.alpha);
     } else {
         rung_buffer_text(out, "; no pruning");
     }
-    const rung_exit_policy *exit = &policy->exit;
-    if (exit->rule == RUNG_EXIT_AGREE) {
-        rung_buffer_format(out, "; exit when %" PRIu32 "+1 exits agree, JS < %.3g, confidence >= %.3g", exit->patience,
-                           exit->tau, exit->confidence);
-    } else if (exit->rule == RUNG_EXIT_PAPER) {
-        rung_buffer_format(out, "; exit after Eq 13-14, tau = %.3g, p = %" PRIu32, exit->tau, exit->patience);
-    } else {
-        rung_buffer_text(out, "; all layers");
+    print_exit(out, &policy->exit);
+    if (policy->variant.kind != RUNG_VARIANT_NONE) {
+        rung_buffer_format(out, "; %s", rung_variant_format(&policy->variant, variant));
     }
-    static const char *const weights[] = {"weights by accuracy", "last level answers", "fitted weights"};
-    rung_buffer_format(out, "; %s%s\n", weights[policy->weights],
+    rung_buffer_format(out, "; %s%s\n", weights_name(policy->weights),
                        policy->defer == RUNG_DEFER_LEARNED ? "; learned deferral" : "");
 }
 

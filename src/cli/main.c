@@ -36,7 +36,7 @@ static int print_help(const rung_command_spec *command)
 static bool runs_a_model(rung_command command)
 {
     return (command & (RUNG_COMMAND_CLASSIFY | RUNG_COMMAND_DEMO | RUNG_COMMAND_FIT | RUNG_COMMAND_BENCH |
-                       RUNG_COMMAND_SERVE | RUNG_COMMAND_PROFILE)) != 0;
+                       RUNG_COMMAND_SERVE | RUNG_COMMAND_PROFILE | RUNG_COMMAND_EVAL)) != 0;
 }
 
 static int run_command(const rung_command_spec *command, const rung_options *options)
@@ -60,6 +60,8 @@ static int run_command(const rung_command_spec *command, const rung_options *opt
         return cli_config(options);
     case RUNG_COMMAND_PROFILE:
         return cli_profile(options);
+    case RUNG_COMMAND_EVAL:
+        return cli_eval(options);
     case RUNG_COMMAND_SERVE:
         return cli_serve(options);
     case RUNG_COMMAND_COMPLETION:

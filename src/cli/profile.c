@@ -17,27 +17,8 @@ typedef struct subject {
     const rung_dataset *data; /* NULL: no scores */
     const char *data_name;
     size_t repeats;
-    char machine[96];
+    char machine[CLI_MACHINE_BYTES];
 } subject;
-
-/* The processor's name as Linux tells it. */
-static void name_machine(char *out, size_t size)
-{
-    char line[256];
-    snprintf(out, size, "unknown processor");
-    FILE *file = fopen("/proc/cpuinfo", "re");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) == 0 && colon != NULL && colon[1] == ' ') {
-            colon[2 + strcspn(colon + 2, "\n")] = '\0';
-            snprintf(out, size, "%.90s", colon + 2);
-            break;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-}
 
 static void append_string(rung_buffer *out, const char *text)
 {
@@ -229,7 +210,7 @@ int cli_profile(const rung_options *options)
                       .data = data_path != NULL ? &data : NULL,
                       .data_name = data_path != NULL ? cli_base_name(data_path) : NULL,
                       .repeats = repeats};
-        name_machine(of.machine, sizeof of.machine);
+        cli_machine_name(of.machine);
         status = print_profile(&of, rung_options_bool(options, RUNG_OPTION_JSON), &error);
     }
     rung_profile_deinit(&profile);

@@ -38,14 +38,10 @@ rung_status rung_fields_known(const rung_fields *o, const char *known)
     return RUNG_OK;
 }
 
-rung_status rung_fields_number(const rung_fields *o, const char *key, double min, double max, double *number)
+/* `path` names the value in messages. */
+static rung_status take_number(const rung_fields *o, const char *path, const json_t *value, double min, double max,
+                               double *number)
 {
-    char path[2 * RUNG_FIELDS_PATH_BYTES];
-    const json_t *value = json_object_get(o->json, key);
-    path_of(o, key, path);
-    if (value == NULL) {
-        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is missing; it must be a number", o->file, path);
-    }
     if (!json_is_number(value)) {
         return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is %s; it must be a number", o->file, path,
                          rung_json_type_name(value));
@@ -57,6 +53,36 @@ rung_status rung_fields_number(const rung_fields *o, const char *key, double min
     }
     *number = found;
     return RUNG_OK;
+}
+
+rung_status rung_fields_number(const rung_fields *o, const char *key, double min, double max, double *number)
+{
+    char path[2 * RUNG_FIELDS_PATH_BYTES];
+    const json_t *value = json_object_get(o->json, key);
+    path_of(o, key, path);
+    if (value == NULL) {
+        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is missing; it must be a number", o->file, path);
+    }
+    return take_number(o, path, value, min, max, number);
+}
+
+rung_status rung_fields_numbers(const rung_fields *o, const char *key, size_t count, double min, double max,
+                                double *numbers)
+{
+    char path[2 * RUNG_FIELDS_PATH_BYTES];
+    char item[3 * RUNG_FIELDS_PATH_BYTES];
+    const json_t *list = NULL;
+    double unused;
+    rung_status status = rung_fields_list(o, key, count, count, &list);
+    path_of(o, key, path);
+    for (size_t i = 0; status == RUNG_OK && i < count; i++) {
+        snprintf(item, sizeof item, "%s[%zu]", path, i);
+        status = take_number(o, item, json_array_get(list, i), min, max, &unused);
+    }
+    for (size_t i = 0; status == RUNG_OK && i < count; i++) {
+        numbers[i] = json_number_value(json_array_get(list, i));
+    }
+    return status;
 }
 
 rung_status rung_fields_integer(const rung_fields *o, const char *key, double min, double max, uint64_t *number)

@@ -24,6 +24,9 @@ typedef struct rung_fields {
 rung_status rung_fields_known(const rung_fields *o, const char *known) RUNG_WARN_UNUSED;
 rung_status rung_fields_number(const rung_fields *o, const char *key, double min, double max,
                                double *number) RUNG_WARN_UNUSED;
+/* The list at `key`, `count` numbers. */
+rung_status rung_fields_numbers(const rung_fields *o, const char *key, size_t count, double min, double max,
+                                double *numbers) RUNG_WARN_UNUSED;
 rung_status rung_fields_integer(const rung_fields *o, const char *key, double min, double max,
                                 uint64_t *number) RUNG_WARN_UNUSED;
 rung_status rung_fields_u32(const rung_fields *o, const char *key, uint32_t min, uint32_t max,

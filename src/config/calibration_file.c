@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "config/calibration_fields.h"
 #include "config/suggest.h"
+#include "config/variant_text.h"
 #include "model/json_field.h"
 
 #include <math.h>
@@ -15,6 +16,7 @@
 
 #define MAX_FILE_BYTES ((size_t)64 << 20) /* heads of 24 layers x 1024 x 100 classes in base64 are 13 MB */
 #define MAX_ROWS 9007199254740992.0
+#define MAX_ENTROPY 100.0 /* nats, as the option policy.exit.entropy */
 
 void rung_calibration_file_deinit(rung_calibration_file *file)
 {
@@ -29,6 +31,7 @@ void rung_calibration_file_deinit(rung_calibration_file *file)
             free(level->exits[e].deferral_weight);
         }
         free(level->exits);
+        free(level->class_accuracy);
         free(level->name);
         free(file->temperatures[i]);
         free(file->deferrals[i]);
@@ -174,11 +177,19 @@ static rung_status read_thresholds(const rung_fields *o, bool is_top, rung_calib
     return status;
 }
 
+static rung_status read_class_accuracy(const rung_fields *o, size_t num_labels, rung_calibration_level *level)
+{
+    level->class_accuracy = rung_alloc(num_labels, sizeof *level->class_accuracy, "calibration", o->error);
+    return level->class_accuracy == NULL
+               ? RUNG_NO_MEMORY
+               : rung_fields_numbers(o, "class_accuracy", num_labels, 0, 1, level->class_accuracy);
+}
+
 static rung_status read_level(const rung_fields *o, bool is_top, size_t num_labels, rung_calibration_level *level)
 {
-    rung_status status =
-        rung_fields_known(o, "name|model_sha256|tokenizer_sha256|max_tokens|type_vocab_size|hidden_size|layers|exits|"
-                             "accuracy|threshold|agreement|answered|deferral_threshold|deferral_answered");
+    rung_status status = rung_fields_known(
+        o, "name|model_sha256|tokenizer_sha256|max_tokens|type_vocab_size|hidden_size|layers|exits|"
+           "accuracy|class_accuracy|threshold|agreement|answered|deferral_threshold|deferral_answered");
     if (status == RUNG_OK) {
         status = read_model(o, level);
     }
@@ -187,6 +198,9 @@ static rung_status read_level(const rung_fields *o, bool is_top, size_t num_labe
     }
     if (status == RUNG_OK) {
         status = rung_fields_number(o, "accuracy", 0, 1, &level->accuracy);
+    }
+    if (status == RUNG_OK && has(o, "class_accuracy")) {
+        status = read_class_accuracy(o, num_labels, level);
     }
     if (status == RUNG_OK) {
         status = read_thresholds(o, is_top, level);
@@ -261,16 +275,31 @@ static rung_status read_data(const rung_fields *o, rung_calibration_file *file)
     return status == RUNG_OK ? rung_fields_integer(&data, "rows", 1, MAX_ROWS, &file->data_rows) : status;
 }
 
+/* By exit; the last number stands for the rest. */
+static rung_status read_entropy(const rung_fields *exit, double entropy[RUNG_EXIT_THRESHOLDS])
+{
+    const json_t *list = NULL;
+    rung_status status = rung_fields_list(exit, "entropy", 1, RUNG_EXIT_THRESHOLDS, &list);
+    size_t count = json_array_size(list);
+    if (status == RUNG_OK) {
+        status = rung_fields_numbers(exit, "entropy", count, 0, MAX_ENTROPY, entropy);
+    }
+    for (size_t e = count; status == RUNG_OK && e < RUNG_EXIT_THRESHOLDS; e++) {
+        entropy[e] = entropy[count - 1];
+    }
+    return status;
+}
+
 static rung_status read_exit_rule(const rung_fields *policy, rung_exit_policy *rule)
 {
     rung_fields exit;
     uint32_t index = 0;
     rung_status status = rung_fields_object(policy, "exit", &exit);
     if (status == RUNG_OK) {
-        status = rung_fields_known(&exit, "rule|tau|patience|confidence|first_layer");
+        status = rung_fields_known(&exit, "rule|tau|patience|confidence|entropy|first_layer");
     }
     if (status == RUNG_OK) {
-        status = rung_fields_choice(&exit, "rule", "off|paper|agree", &index);
+        status = rung_fields_choice(&exit, "rule", "off|paper|agree|pabee|entropy|divergence", &index);
         rule->rule = (rung_exit_rule)index;
     }
     if (status == RUNG_OK) {
@@ -282,28 +311,57 @@ static rung_status read_exit_rule(const rung_fields *policy, rung_exit_policy *r
     if (status == RUNG_OK) {
         status = rung_fields_number(&exit, "confidence", 0, 1, &rule->confidence);
     }
+    if (status == RUNG_OK && rule->rule == RUNG_EXIT_ENTROPY) {
+        status = read_entropy(&exit, rule->entropy);
+    }
     return status == RUNG_OK ? rung_fields_u32(&exit, "first_layer", 1, RUNG_MAX_LAYERS, &rule->first_layer) : status;
 }
 
-static rung_status read_policy(const rung_fields *o, rung_calibration_policy *out)
+/* The policy's name, which may have a number in parentheses. */
+static rung_status read_policy_name(const rung_fields *policy, uint32_t num_levels, char out[32])
 {
-    static const char names[] = "rung|paper|tabi|tangobert|single";
+    char *name = NULL;
+    rung_policy unused;
+    rung_status status = rung_fields_string(policy, "name", &name);
+    if (status == RUNG_OK && rung_policy_defaults(name, num_levels, &unused, policy->error) != RUNG_OK) {
+        policy->error->code = status = RUNG_FORMAT;
+        rung_fail_in(policy->error, "%s: field 'policy.name'", policy->file);
+    }
+    if (status == RUNG_OK) {
+        memcpy(out, unused.name, sizeof unused.name);
+    }
+    free(name);
+    return status;
+}
+
+static rung_status read_variant(const rung_fields *policy, rung_variant *variant)
+{
+    char *name = NULL;
+    rung_status status = rung_fields_string(policy, "variant", &name);
+    if (status == RUNG_OK && rung_variant_parse(name, variant, policy->error) != RUNG_OK) {
+        policy->error->code = status = RUNG_FORMAT;
+        rung_fail_in(policy->error, "%s: field 'policy.variant'", policy->file);
+    }
+    free(name);
+    return status;
+}
+
+static rung_status read_policy(const rung_fields *o, uint32_t num_levels, rung_calibration_policy *out)
+{
     rung_fields policy;
     uint32_t index = 0;
     rung_status status = rung_fields_object(o, "policy", &policy);
     if (status == RUNG_OK) {
-        status = rung_fields_known(&policy, "name|exit|weights|decide_on|softmax|defer");
+        status = rung_fields_known(&policy, "name|exit|weights|decide_on|softmax|defer|variant");
     }
     if (status == RUNG_OK) {
-        status = rung_fields_choice(&policy, "name", names, &index);
+        status = read_policy_name(&policy, num_levels, out->name);
     }
     if (status == RUNG_OK) {
-        const char *name = json_string_value(json_object_get(policy.json, "name"));
-        memcpy(out->name, name, strlen(name) + 1); /* one of the names above: it fits */
         status = read_exit_rule(&policy, &out->exit);
     }
     if (status == RUNG_OK) {
-        status = rung_fields_choice(&policy, "weights", "accuracy|last|fitted", &index);
+        status = rung_fields_choice(&policy, "weights", "accuracy|last|fitted|vote", &index);
         out->weights = (rung_weights)index;
     }
     if (status == RUNG_OK) {
@@ -318,7 +376,8 @@ static rung_status read_policy(const rung_fields *o, rung_calibration_policy *ou
         status = rung_fields_choice(&policy, "defer", "confidence|learned", &index);
         out->defer = (rung_defer)index;
     }
-    return status;
+    out->variant = (rung_variant){.amount = 1};
+    return status == RUNG_OK && has(&policy, "variant") ? read_variant(&policy, &out->variant) : status;
 }
 
 /* The levels of a pool, rising, and a weight for each. */
@@ -471,7 +530,7 @@ static rung_status read_file(const rung_fields *o, rung_calibration_file *file)
     if (status == RUNG_OK) {
         status = rung_fields_integer(o, "seed", 0, MAX_ROWS, &file->seed);
     }
-    return status == RUNG_OK ? read_policy(o, &file->policy) : status;
+    return status == RUNG_OK ? read_policy(o, file->num_levels, &file->policy) : status;
 }
 
 rung_status rung_calibration_file_parse(const char *json, size_t bytes, const char *name, rung_calibration_file *file,

@@ -43,10 +43,11 @@ typedef struct rung_calibration_level {
     size_t num_exits;
     rung_calibration_exit *exits; /* [num_exits], layers rising; the last is after num_layers */
     double accuracy;              /* of the last exit */
-    bool has_threshold;           /* the top level needs none */
-    double threshold;             /* t that was chosen, in [0, 1] */
-    double agreement;             /* with the top level, of what this level answers under threshold; 1 at the top */
-    double answered;              /* share of the inputs that this level answers */
+    double *class_accuracy; /* [num_labels] share of each label's inputs that the last exit gets right; NULL: none */
+    bool has_threshold;     /* the top level needs none */
+    double threshold;       /* t that was chosen, in [0, 1] */
+    double agreement;       /* with the top level, of what this level answers under threshold; 1 at the top */
+    double answered;        /* share of the inputs that this level answers */
     bool has_deferral_threshold;
     double deferral_threshold; /* t for 1 - q in the place of the confidence (policy.defer learned) */
     double deferral_answered;  /* share of the inputs that this level answers under it */
@@ -71,8 +72,9 @@ typedef enum rung_labels_from {
 
 /* The policy that the thresholds were chosen for. */
 typedef struct rung_calibration_policy {
-    char name[32];
-    rung_exit_policy exit;
+    char name[32];         /* that rung_policy_defaults takes for num_levels */
+    rung_exit_policy exit; /* entropy: only with RUNG_EXIT_ENTROPY */
+    rung_variant variant;
     rung_weights weights;
     rung_defer defer;
     bool pooled_decision;

@@ -47,6 +47,7 @@ static rung_status view_level(rung_calibration_file *file, uint32_t l, rung_leve
                                     .shape = shapes,
                                     .accuracy = level->accuracy,
                                     .deferral = deferrals,
+                                    .class_accuracy = level->class_accuracy,
                                     .multi_label = file->task == RUNG_TASK_MULTI_LABEL};
     return RUNG_OK;
 }

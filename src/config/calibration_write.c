@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "config/calibration_file.h"
 #include "config/number.h"
+#include "config/variant_text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,6 +32,15 @@ static void put_number(rung_buffer *out, const char *before, double value)
 {
     char digits[RUNG_NUMBER_BYTES];
     rung_buffer_format(out, "%s%s", before, isfinite(value) ? rung_print_number(value, digits) : "null");
+}
+
+static void put_numbers(rung_buffer *out, const char *before, const double *values, size_t count)
+{
+    rung_buffer_format(out, "%s[", before);
+    for (size_t i = 0; i < count; i++) {
+        put_number(out, i > 0 ? ", " : "", values[i]);
+    }
+    rung_buffer_text(out, "]");
 }
 
 /* As little-endian 32-bit numbers in base64; three of them fill whole groups of characters. */
@@ -85,6 +95,9 @@ static void put_level(rung_buffer *out, size_t num_labels, const rung_calibratio
     rung_buffer_format(out, "\"max_tokens\": %u, \"type_vocab_size\": %u, \"hidden_size\": %u, \"layers\": %u",
                        level->max_tokens, level->type_vocab_size, level->hidden_size, level->num_layers);
     put_number(out, ", \"accuracy\": ", level->accuracy);
+    if (level->class_accuracy != NULL) {
+        put_numbers(out, ", \"class_accuracy\": ", level->class_accuracy, num_labels);
+    }
     if (level->has_threshold) {
         put_number(out, ", \"threshold\": ", level->threshold);
     }
@@ -127,22 +140,45 @@ static void put_pool(rung_buffer *out, const rung_calibration_pool *pool)
     rung_buffer_text(out, "}");
 }
 
+/* The numbers at the end for which the last one stands are left out. */
+static void put_entropy(rung_buffer *out, const double entropy[RUNG_EXIT_THRESHOLDS])
+{
+    size_t count = RUNG_EXIT_THRESHOLDS;
+    while (count > 1 && memcmp(&entropy[count - 1], &entropy[count - 2], sizeof *entropy) == 0) {
+        count--;
+    }
+    put_numbers(out, ", \"entropy\": ", entropy, count);
+}
+
+/* names[value], or an empty text, which the reading back refuses by its field. */
+static const char *name_of(const char *const *names, size_t count, unsigned value)
+{
+    return value < count ? names[value] : "";
+}
+
 static void put_policy(rung_buffer *out, const rung_calibration_policy *policy)
 {
-    static const char *const rules[] = {"off", "paper", "agree"};
-    static const char *const weights[] = {"accuracy", "last", "fitted"};
+    static const char *const rules[] = {"off", "paper", "agree", "pabee", "entropy", "divergence"};
+    static const char *const weights[] = {"accuracy", "last", "fitted", "vote"};
     rung_buffer_text(out, "  \"policy\": {\"name\": ");
     put_string(out, policy->name);
     rung_buffer_format(out, ", \"weights\": \"%s\"",
-                       policy->weights <= RUNG_WEIGHTS_FITTED ? weights[policy->weights] : "");
+                       name_of(weights, sizeof weights / sizeof *weights, (unsigned)policy->weights));
     rung_buffer_format(out, ", \"decide_on\": \"%s\"", policy->pooled_decision ? "pooled" : "own");
     rung_buffer_format(out, ", \"softmax\": \"%s\"", policy->raw_ensemble ? "raw" : "calibrated");
     rung_buffer_format(out, ", \"defer\": \"%s\"", policy->defer == RUNG_DEFER_LEARNED ? "learned" : "confidence");
+    if (policy->variant.kind != RUNG_VARIANT_NONE) {
+        char variant[RUNG_VARIANT_BYTES];
+        rung_buffer_format(out, ", \"variant\": \"%s\"", rung_variant_format(&policy->variant, variant));
+    }
     rung_buffer_format(out, ", \"exit\": {\"rule\": \"%s\"",
-                       policy->exit.rule <= RUNG_EXIT_AGREE ? rules[policy->exit.rule] : "");
+                       name_of(rules, sizeof rules / sizeof *rules, (unsigned)policy->exit.rule));
     put_number(out, ", \"tau\": ", policy->exit.tau);
     rung_buffer_format(out, ", \"patience\": %u", policy->exit.patience);
     put_number(out, ", \"confidence\": ", policy->exit.confidence);
+    if (policy->exit.rule == RUNG_EXIT_ENTROPY) {
+        put_entropy(out, policy->exit.entropy);
+    }
     rung_buffer_format(out, ", \"first_layer\": %u}},\n", policy->exit.first_layer);
 }
 

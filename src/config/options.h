@@ -21,6 +21,7 @@ typedef enum rung_command {
     RUNG_COMMAND_MAN = 1 << 7,
     RUNG_COMMAND_SERVE = 1 << 8,
     RUNG_COMMAND_PROFILE = 1 << 9,
+    RUNG_COMMAND_EVAL = 1 << 10,
 } rung_command;
 
 typedef struct rung_command_spec {
@@ -98,6 +99,7 @@ typedef enum rung_option_id {
     RUNG_OPTION_OUTPUT,
     RUNG_OPTION_JSON,
     RUNG_OPTION_DATA,
+    RUNG_OPTION_TUNE_DATA,
     RUNG_OPTION_DATA_DIR,
     RUNG_OPTION_ONCE,
     RUNG_OPTION_AGREEMENT,
@@ -116,6 +118,10 @@ typedef enum rung_option_id {
     RUNG_OPTION_PEAKS,
     RUNG_OPTION_LOAD,
     RUNG_OPTION_ROWS,
+    RUNG_OPTION_TRIALS,
+    RUNG_OPTION_QUICK,
+    RUNG_OPTION_TRACES,
+    RUNG_OPTION_LIVE,
     RUNG_OPTION_REPEATS,
     RUNG_OPTION_MAX_LINE,
     RUNG_OPTION_PRECISION,

@@ -14,8 +14,9 @@
 #define SHOW RUNG_COMMAND_CONFIG
 #define SERVE RUNG_COMMAND_SERVE
 #define PROFILE RUNG_COMMAND_PROFILE
-#define CASCADE (CLASSIFY | DEMO | FIT | SHOW | SERVE | PROFILE) /* commands that load a cascade */
-#define NODE (SERVE | SHOW)                                      /* commands that load a node */
+#define EVAL RUNG_COMMAND_EVAL
+#define CASCADE (CLASSIFY | DEMO | FIT | SHOW | SERVE | PROFILE | EVAL) /* commands that load a cascade */
+#define NODE (SERVE | SHOW)                                             /* commands that load a node */
 #define EVERY (CASCADE | BENCH | QUANTIZE | RUNG_COMMAND_COMPLETION | RUNG_COMMAND_MAN)
 
 /* The largest integer that is exact in every JSON reader. */
@@ -69,13 +70,16 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
          .value_name = "MODEL",
          .help = "one model alone, instead of a cascade, or a node's model: a packed file or a Hugging Face "
                  "directory"},
-    [RUNG_OPTION_OUTPUT] = {"output", true, NULL, 'o', RUNG_TYPE_PATH, RUNG_GROUP_OUTPUT, QUANTIZE | FIT,
-                            .value_name = "FILE", .help = "the file to write; replaced by rename"},
+    [RUNG_OPTION_OUTPUT] = {"output", true, NULL, 'o', RUNG_TYPE_PATH, RUNG_GROUP_OUTPUT, QUANTIZE | FIT | EVAL,
+                            .value_name = "FILE",
+                            .help = "the file to write; replaced by rename. Of eval the directory, which is made"},
     [RUNG_OPTION_JSON] = {"json", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_OUTPUT, CLASSIFY | BENCH | DEMO | PROFILE,
                           .default_text = "false", .help = "JSON lines: in and out for classify, out for the others"},
-    [RUNG_OPTION_DATA] = {"data", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, FIT | DEMO | PROFILE | BENCH,
+    [RUNG_OPTION_DATA] = {"data", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, FIT | DEMO | PROFILE | BENCH | EVAL,
                           .value_name = "FILE",
                           .help = "texts as JSON lines, plain or .zst; with labels, but for bench"},
+    [RUNG_OPTION_TUNE_DATA] = {"tune-data", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, EVAL, .value_name = "FILE",
+                               .help = "labelled texts that policies are searched on; otherwise a fifth of --data"},
     [RUNG_OPTION_DATA_DIR] =
         {"data-dir", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_GENERAL, CASCADE, .value_name = "DIR",
          .help = "where the default cascade lies; otherwise RUNG_DATA, otherwise where it was installed"},
@@ -129,14 +133,27 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                            .help = "what this machine can do at most, which is also what no option gives"},
     [RUNG_OPTION_LOAD] = {"load", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_RUN, BENCH, .default_text = "false",
                           .help = "time from opening the model to its first answer, and memory in use then"},
-    [RUNG_OPTION_ROWS] = {"rows", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH, .min = 1, .max = 1e7,
-                          .value_name = "N", .default_text = "1000", .help = "texts of --data to take, from the first"},
+    [RUNG_OPTION_ROWS] = {"rows", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH | EVAL, .min = 1, .max = 1e7,
+                          .value_name = "N", .default_text = "1000",
+                          .help = "texts of --data to take: for bench from the first, for eval drawn by the seed, and "
+                                  "all where it is not given"},
+    [RUNG_OPTION_TRIALS] = {"trials", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, EVAL, .min = 10, .max = 100000,
+                            .value_name = "N", .default_text = "1000", .help = "policies that each method may try"},
+    [RUNG_OPTION_QUICK] = {"quick", true, NULL, 0, RUNG_TYPE_BOOL, RUNG_GROUP_RUN, EVAL, .default_text = "false",
+                           .help = "a look within two minutes: 500 texts and few trials, where --rows and --trials do "
+                                   "not say otherwise"},
+    [RUNG_OPTION_TRACES] = {"links", true, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_RUN, EVAL, .value_name = "DIR",
+                            .help = "a directory of measured links (*.csv), to compare on beside the presets"},
+    [RUNG_OPTION_LIVE] = {"live", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, EVAL, .min = 0, .max = 1e6,
+                          .value_name = "N", .default_text = "0",
+                          .help = "texts to ask of real processes under the policy that was found, to compare with "
+                                  "the replay"},
     [RUNG_OPTION_REPEATS] = {"repeats", true, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_RUN, BENCH | PROFILE, .min = 1,
                              .max = 100000, .value_name = "N", .default_text = "30",
                              .help = "runs to take the median of"},
     [RUNG_OPTION_MAX_LINE] = {"max-line", true, NULL, 0, RUNG_TYPE_SIZE, RUNG_GROUP_RUN,
-                              CLASSIFY | FIT | PROFILE | BENCH, .min = 1024, .max = 1073741824, .value_name = "SIZE",
-                              .default_text = "8MiB",
+                              CLASSIFY | FIT | PROFILE | BENCH | EVAL, .min = 1024, .max = 1073741824,
+                              .value_name = "SIZE", .default_text = "8MiB",
                               .help = "longest line that is read; longer ones are refused one by one"},
     [RUNG_OPTION_PRECISION] = {"precision", false, NULL, 0, RUNG_TYPE_CHOICE, RUNG_GROUP_RUN, CASCADE,
                                .choices = "fp32|int8", .value_name = "PRECISION", .default_text = "int8",
@@ -393,6 +410,11 @@ static const rung_command_spec commands[] = {
      "Runs the model of every level on one thread and one text at a time: the time of the layers up to each exit by "
      "length with a "
      "fitted curve, load time and memory. With --data also the accuracy and calibration of each exit."},
+    {EVAL, "eval", "", 0, 0, "compare methods on labelled texts, and write a report",
+     "Records what every level says of the texts, then replays policies over the record with the emulated links: the "
+     "paper's table and figures, every method tuned and certified alike, what each part brings, other networks. Writes "
+     "report.md, tables as CSV, figures as SVG and the policy that was found into -o DIR. The record stays there: a "
+     "second run computes only what it has not."},
     {SERVE, "serve", "", 0, 0, "serve one level over HTTP",
      "Runs one level as a server: the one of a node's file (-c node.yaml), the one that --level names of a cascade's "
      "file "
@@ -408,7 +430,7 @@ static const rung_command_spec commands[] = {
     {RUNG_COMMAND_MAN, "man", "", 0, 0, "print the manual page", "Prints rung's manual page in roff, for section 1."},
 };
 
-static const char later_commands[] = "plan|sim|eval";
+static const char later_commands[] = "plan|sim";
 
 const rung_option_spec *rung_option_spec_of(rung_option_id id)
 {

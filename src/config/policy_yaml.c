@@ -44,7 +44,9 @@ void rung_cascade_config_put_policy(rung_buffer *out, const rung_policy *policy,
         rung_buffer_format(out, "  seed: %llu\n", (unsigned long long)policy->seed);
     }
     for (rung_option_id id = RUNG_FIRST_POLICY_OPTION; id <= RUNG_LAST_POLICY_OPTION; id++) {
-        if (differs(id, policy, defaults, num_levels, &text, &usual)) {
+        bool other = differs(id, policy, defaults, num_levels, &text, &usual);
+        /* A threshold that is not given is the calibration's. */
+        if (other || (id == RUNG_OPTION_POLICY_OFFLOAD_THRESHOLD && !text.failed)) {
             put_key(out, id, text.data, &section);
         }
     }

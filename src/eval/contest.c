@@ -125,11 +125,28 @@ static rung_status count_front(const rung_evaluation *evaluation, const rung_ent
     return status;
 }
 
-static rung_status pick_top(const rung_evaluation *evaluation, rung_pick *pick, rung_error *error)
+rung_status rung_pick_named(const rung_evaluation *evaluation, const char *policy, double threshold, rung_pick *pick,
+                            rung_error *error)
 {
-    rung_status status = rung_policy_defaults("single", evaluation->cascade->num_levels, &pick->scheme.policy, error);
-    pick->scheme.policy.seed = evaluation->seed;
-    return status == RUNG_OK ? rung_scheme_fit(&evaluation->study, &pick->scheme, error) : status;
+    rung_pick made = {.certified = false};
+    uint32_t levels = evaluation->cascade->num_levels;
+    rung_status status = rung_policy_defaults(policy, levels, &made.scheme.policy, error);
+    if (status == RUNG_OK) {
+        made.scheme.policy.seed = evaluation->seed;
+        for (uint32_t l = 0; l < levels; l++) {
+            made.scheme.policy.offload.threshold[l] = threshold;
+        }
+        status = rung_scheme_fit(&evaluation->study, &made.scheme, error);
+    }
+    if (status == RUNG_OK) {
+        *pick = made;
+    }
+    return status;
+}
+
+rung_status rung_pick_top(const rung_evaluation *evaluation, rung_pick *pick, rung_error *error)
+{
+    return rung_pick_named(evaluation, "single", 1, pick, error);
 }
 
 rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_entrant *entrant, double agreement,
@@ -156,7 +173,9 @@ rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_ent
         made.certified = true;
         made.scheme = entrant->candidates.items[entrant->front[fastest]].scheme;
     } else if (status == RUNG_OK) {
-        status = pick_top(evaluation, &made, error);
+        rung_pick top = {.certified = false};
+        status = rung_pick_top(evaluation, &top, error);
+        made.scheme = top.scheme;
     }
     if (status == RUNG_OK) {
         *pick = made;
@@ -311,17 +330,48 @@ static rung_status see_exits(const rung_evaluation *evaluation, const rung_netwo
     return RUNG_OK;
 }
 
-static void sum_up(rung_oracle *oracle, const options_seen *seen)
+typedef struct extra_cost {
+    double ms;
+    uint32_t request;
+} extra_cost;
+
+/* Of equal ones the first request. */
+static int cheapest_first(const void *left, const void *right)
 {
+    const extra_cost *a = left;
+    const extra_cost *b = right;
+    int order = (a->ms > b->ms) - (a->ms < b->ms);
+    return order != 0 ? order : (a->request > b->request) - (a->request < b->request);
+}
+
+static void sort_extras(const rung_oracle *oracle, const double *reached_ms, extra_cost *scratch, double *sorted,
+                        uint32_t *requests)
+{
+    for (size_t i = 0; i < oracle->n; i++) {
+        scratch[i] = (extra_cost){.ms = reached_ms[i] - oracle->cheapest_ms[i], .request = (uint32_t)i};
+    }
+    qsort(scratch, oracle->n, sizeof *scratch, cheapest_first);
+    for (size_t i = 0; i < oracle->n; i++) {
+        sorted[i] = scratch[i].ms;
+        requests[i] = scratch[i].request;
+    }
+}
+
+static rung_status sum_up(rung_oracle *oracle, const options_seen *seen, rung_error *error)
+{
+    extra_cost *scratch = rung_alloc(oracle->n, sizeof *scratch, "oracle", error);
+    if (scratch == NULL) {
+        return RUNG_NO_MEMORY;
+    }
     double sum = 0;
     for (size_t i = 0; i < oracle->n; i++) {
         sum += oracle->cheapest_ms[i];
-        oracle->extra_right[i] = seen->right_ms[i] - oracle->cheapest_ms[i];
-        oracle->extra_agrees[i] = seen->agrees_ms[i] - oracle->cheapest_ms[i];
     }
     oracle->mean_cheapest_ms = sum / (double)oracle->n;
-    rung_sort(oracle->extra_right, oracle->n);
-    rung_sort(oracle->extra_agrees, oracle->n);
+    sort_extras(oracle, seen->right_ms, scratch, oracle->extra_right, oracle->right_request);
+    sort_extras(oracle, seen->agrees_ms, scratch, oracle->extra_agrees, oracle->agrees_request);
+    free(scratch);
+    return RUNG_OK;
 }
 
 rung_status rung_oracle_make(const rung_evaluation *evaluation, const rung_network *network, rung_oracle *oracle,
@@ -332,11 +382,14 @@ rung_status rung_oracle_make(const rung_evaluation *evaluation, const rung_netwo
     made.cheapest_ms = rung_alloc(n, sizeof(double), "oracle", error);
     made.extra_right = rung_alloc(n, sizeof(double), "oracle", error);
     made.extra_agrees = rung_alloc(n, sizeof(double), "oracle", error);
+    made.right_request = rung_alloc(n, sizeof(uint32_t), "oracle", error);
+    made.agrees_request = rung_alloc(n, sizeof(uint32_t), "oracle", error);
     options_seen seen = {.right_ms = rung_alloc(n, sizeof(double), "oracle", error),
                          .agrees_ms = rung_alloc(n, sizeof(double), "oracle", error)};
     rung_outcome *outcomes = rung_alloc(n, sizeof *outcomes, "oracle", error);
     bool failed = made.cheapest_ms == NULL || made.extra_right == NULL || made.extra_agrees == NULL ||
-                  seen.right_ms == NULL || seen.agrees_ms == NULL || outcomes == NULL;
+                  made.right_request == NULL || made.agrees_request == NULL || seen.right_ms == NULL ||
+                  seen.agrees_ms == NULL || outcomes == NULL;
     rung_status status = failed ? RUNG_NO_MEMORY : RUNG_OK;
     for (size_t i = 0; status == RUNG_OK && i < n; i++) {
         made.cheapest_ms[i] = seen.right_ms[i] = seen.agrees_ms[i] = INFINITY;
@@ -345,7 +398,7 @@ rung_status rung_oracle_make(const rung_evaluation *evaluation, const rung_netwo
         status = see_exits(evaluation, network, outcomes, &made, &seen, error);
     }
     if (status == RUNG_OK) {
-        sum_up(&made, &seen);
+        status = sum_up(&made, &seen, error);
     }
     free(seen.right_ms);
     free(seen.agrees_ms);
@@ -364,6 +417,8 @@ void rung_oracle_deinit(rung_oracle *oracle)
     free(oracle->cheapest_ms);
     free(oracle->extra_right);
     free(oracle->extra_agrees);
+    free(oracle->right_request);
+    free(oracle->agrees_request);
     *oracle = (rung_oracle){0};
 }
 
@@ -386,6 +441,25 @@ double rung_oracle_accurate_ms(const rung_oracle *oracle, double accuracy)
 double rung_oracle_agreeing_ms(const rung_oracle *oracle, double agreement)
 {
     return reach(oracle, oracle->extra_agrees, agreement);
+}
+
+double rung_oracle_resampled_ms(const rung_oracle *oracle, bool by_agreement, double share, const uint32_t *times)
+{
+    const double *extra_ms = by_agreement ? oracle->extra_agrees : oracle->extra_right;
+    const uint32_t *request = by_agreement ? oracle->agrees_request : oracle->right_request;
+    size_t needed = (size_t)ceil(share * (double)oracle->n - 1e-9);
+    double sum = 0;
+    for (size_t i = 0; i < oracle->n; i++) {
+        sum += times[i] * oracle->cheapest_ms[i];
+    }
+    for (size_t i = 0; i < oracle->n && needed > 0; i++) {
+        size_t taken = times[request[i]] < needed ? times[request[i]] : needed;
+        if (taken > 0) {
+            sum += (double)taken * extra_ms[i];
+            needed -= taken;
+        }
+    }
+    return needed > 0 ? INFINITY : sum / (double)oracle->n;
 }
 
 double rung_gap_closed(double baseline_ms, double ours_ms, double oracle_ms)

@@ -33,6 +33,13 @@ typedef struct rung_pick {
     size_t num_tested; /* of the front */
 } rung_pick;
 
+/* The top level alone, which the others are compared with. */
+rung_status rung_pick_top(const rung_evaluation *evaluation, rung_pick *pick, rung_error *error) RUNG_WARN_UNUSED;
+
+/* A policy by its name as it is by default, with the threshold at every level. */
+rung_status rung_pick_named(const rung_evaluation *evaluation, const char *policy, double threshold, rung_pick *pick,
+                            rung_error *error) RUNG_WARN_UNUSED;
+
 /* Certifies the front for "agreement with the top level at least `agreement`" at `delta` on the certify rows, safest first by the rows to tune on, and picks the
  * fastest that holds. The top level alone agrees by definition. */
 rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_entrant *entrant, double agreement,
@@ -63,9 +70,11 @@ void rung_measured_deinit(rung_measured *measured);
  * from for each request and nothing computed in vain. Zero-initialise; release with rung_oracle_deinit. */
 typedef struct rung_oracle {
     size_t n;
-    double *cheapest_ms;  /* [n] of any exit */
-    double *extra_right;  /* [n] rising: what it costs more to be right, infinite when no exit is */
-    double *extra_agrees; /* [n] rising: to say what the top level says */
+    double *cheapest_ms;     /* [n] of any exit */
+    double *extra_right;     /* [n] rising: what it costs more to be right, infinite when no exit is */
+    double *extra_agrees;    /* [n] rising: to say what the top level says */
+    uint32_t *right_request; /* [n] whose extra_right it is, as an index of the report rows */
+    uint32_t *agrees_request;
     double mean_cheapest_ms;
 } rung_oracle;
 
@@ -76,6 +85,9 @@ void rung_oracle_deinit(rung_oracle *oracle);
 /* Infinite when it cannot be reached. */
 double rung_oracle_accurate_ms(const rung_oracle *oracle, double accuracy);
 double rung_oracle_agreeing_ms(const rung_oracle *oracle, double agreement);
+
+/* The same over a resample of the report rows in which request i stands times[i] times, n in all. */
+double rung_oracle_resampled_ms(const rung_oracle *oracle, bool by_agreement, double share, const uint32_t *times);
 
 /* (baseline - ours) / (baseline - oracle): 1 is as good as knowing the truth. */
 double rung_gap_closed(double baseline_ms, double ours_ms, double oracle_ms);

@@ -222,7 +222,7 @@ static rung_status put_cdf(const rung_plot_series *series, rung_buffer *out, run
     size_t count = 0;
     for (size_t i = 0; i < series->count; i++) {
         sorted[count] = series->x[i];
-        count += isfinite(series->x[i]);
+        count += isfinite(series->x[i]) ? 1 : 0;
     }
     rung_sort(sorted, count);
     put_number(sorted[0], out);
@@ -389,9 +389,9 @@ static rung_status add_line(obstacles *list, const double from[2], const double 
 {
     double dx = to[0] - from[0];
     double dy = to[1] - from[1];
-    double pieces = fmin(ceil(sqrt(dx * dx + dy * dy) / 6), MOST_PIECES);
+    int pieces = (int)fmin(ceil(sqrt(dx * dx + dy * dy) / 6), MOST_PIECES);
     rung_status status = RUNG_OK;
-    for (double piece = 1; status == RUNG_OK && piece < pieces; piece++) {
+    for (int piece = 1; status == RUNG_OK && piece < pieces; piece++) {
         double x = from[0] + dx * piece / pieces;
         double y = from[1] + dy * piece / pieces;
         status = add_box(list, (rung_plot_box){x - 3, y - 2, x + 3, y + 2}, error);

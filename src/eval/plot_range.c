@@ -31,6 +31,21 @@ double rung_plot_range_at(rung_plot_range range, double value)
                      : (value - range.low) / (range.high - range.low);
 }
 
+static double power_of_ten(int exponent)
+{
+    double power = 1;
+    for (int i = 0; i < exponent; i++) {
+        power *= 10;
+    }
+    return power;
+}
+
+/* Of the power of ten at or below value, give or take one by rounding; value > 0. */
+static int exponent_of(double value)
+{
+    return (int)floor(rung_log(value) / rung_log(10));
+}
+
 void rung_plot_log_ticks(rung_plot_range range, rung_buffer *out)
 {
     static const char few[] = {1, 0};
@@ -38,17 +53,11 @@ void rung_plot_log_ticks(rung_plot_range range, rung_buffer *out)
     static const char many[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 0};
     double decades = rung_log(range.high / range.low) / rung_log(10);
     const char *steps = decades <= 1 ? many : decades <= 3.5 ? some : few;
-    double power = 1;
-    while (power > range.low) {
-        power /= 10;
-    }
-    while (power * 10 <= range.low) {
-        power *= 10;
-    }
+    int last = exponent_of(range.high) + 1;
     bool first = true;
-    for (; power <= range.high; power *= 10) {
+    for (int exponent = exponent_of(range.low) - 1; exponent <= last; exponent++) {
         for (const char *step = steps; *step != 0; step++) {
-            double value = power * *step;
+            double value = exponent < 0 ? *step / power_of_ten(-exponent) : *step * power_of_ten(exponent);
             if (value >= range.low && value <= range.high) {
                 char digits[RUNG_NUMBER_BYTES];
                 rung_buffer_format(out, "%s%s", first ? "" : ", ", rung_print_rounded(value, 6, digits));

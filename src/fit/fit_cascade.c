@@ -111,6 +111,30 @@ static void keep_top(fit_run *run, const float *record, const rung_model *model)
     }
 }
 
+/* What each label's votes of this level count: the share of the label's inputs that the last exit gets right; 0 for a label that no input has. */
+static rung_status fit_class_accuracy(const fit_run *run, const float *record, const rung_model *model,
+                                      rung_calibration_level *out, rung_error *error)
+{
+    size_t classes = run->cascade.num_classes;
+    out->class_accuracy = rung_alloc(classes, sizeof *out->class_accuracy, "calibration", error);
+    if (out->class_accuracy == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t c = 0; c < classes; c++) {
+        size_t seen = 0;
+        size_t right = 0;
+        for (size_t i = 0; i < count_of(run); i++) {
+            if (run->truth.labels[i] == c) {
+                const float *logits = exit_logits(record, model, i, model->config.num_layers - 1);
+                seen++;
+                right += argmax_logits(logits, classes) == c;
+            }
+        }
+        out->class_accuracy[c] = seen > 0 ? (double)right / (double)seen : 0;
+    }
+    return RUNG_OK;
+}
+
 /* Records the level at full text and fits each exit. */
 static rung_status fit_exits(fit_run *run, uint32_t level, rung_error *error)
 {
@@ -134,6 +158,7 @@ static rung_status fit_exits(fit_run *run, uint32_t level, rung_error *error)
     }
     if (status == RUNG_OK) {
         out->accuracy = out->exits[out->num_exits - 1].accuracy;
+        status = fit_class_accuracy(run, record, model, out, error);
     }
     free(record);
     return status;
@@ -313,6 +338,7 @@ static rung_status start_file(const rung_cascade *cascade, const rung_dataset *d
     memcpy(file->data_sha256, data->sha256, sizeof file->data_sha256);
     memcpy(file->policy.name, policy->name, sizeof file->policy.name);
     file->policy.exit = policy->exit;
+    file->policy.variant = policy->variant;
     file->policy.weights = policy->weights;
     file->policy.defer = policy->defer;
     file->policy.pooled_decision = policy->pooled_decision;

@@ -14,7 +14,7 @@ static double stirling_error(double n)
 {
     if (n < 16) {
         double factorial = 1; /* exact: 15! < 2^53 */
-        for (double k = 2; k <= n; k++) {
+        for (int k = 2; k <= (int)n; k++) {
             factorial *= k;
         }
         return rung_log(factorial) - (0.5 * rung_log(2 * PI * n) + n * rung_log(n) - n);
@@ -65,7 +65,8 @@ static double lower_tail(double k, double n, double p, double q)
 {
     double term = binomial_mass(k, n, p, q);
     double sum = term;
-    for (double i = k; i >= 1 && term > sum * NEGLIGIBLE; i--) {
+    for (uint64_t left = (uint64_t)k; left >= 1 && term > sum * NEGLIGIBLE; left--) {
+        double i = (double)left;
         term *= i * q / ((n - i + 1) * p);
         sum += term;
     }

@@ -90,7 +90,8 @@ static rung_status sample(tuning *t, rung_error *error)
         uint8_t choice[RUNG_TUNE_MAX_KNOBS] = {0};
         const rung_candidate *made;
         for (size_t k = 0; k < search->num_knobs; k++) {
-            choice[k] = (uint8_t)draw(t, search->knobs[k].num_values);
+            const rung_knob *knob = &search->knobs[k];
+            choice[k] = (uint8_t)(draw(t, 2) == 0 ? knob->usual : draw(t, knob->num_values));
         }
         status = try_choice(t, choice, &made, error);
     }

@@ -14,6 +14,8 @@ typedef struct rung_knob {
     uint32_t level; /* passed to set */
     const double *values;
     size_t num_values;
+    size_t
+        usual; /* index of the value that half of the random settings have: a search with many settings is not spread thin by those that matter little */
 } rung_knob;
 
 typedef struct rung_search {

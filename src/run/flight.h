@@ -10,8 +10,8 @@ typedef struct rung_flight {
     rung_status status; /* of this input */
     rung_error error;
     uint32_t level; /* where it is now, 1-based; 0 when it is answered or refused */
-    /* Of each level, virtual time since the request was asked: when it arrived there, then how far that level has come. A level that asks the next one ahead computes on meanwhile, so
-     * that the upper one may be earlier. */
+    /* Of each level, virtual time since the request was asked: when it arrived there, then how far that level has come. A level that asks the next one
+     * ahead computes on meanwhile, so that the upper one may be earlier. */
     double now_s[RUNG_MAX_LEVELS];
     rung_stage stage[RUNG_MAX_LEVELS]; /* what arrives at each level; borrows from those below */
     rung_visit visit[RUNG_MAX_LEVELS];
@@ -37,8 +37,8 @@ rung_visit *rung_flight_visit(rung_flight *flight);
 /* It arrives at flight->level: *compute says whether its visit's job is to be run. When not, it has gone on or ended already. */
 rung_status rung_flight_arrive(rung_flight *flight, bool *compute, rung_error *error) RUNG_WARN_UNUSED;
 
-/* The visit's job has been run: decide, and answer or go up. What was asked of the next level ahead of the result and turns out not to be needed is not
- * computed there. */
+/* The visit's job has been run: decide, and answer or go up. What was asked of the next level ahead of the result, and is not needed after all, is
+ * not computed there. */
 rung_status rung_flight_computed(rung_flight *flight, rung_error *error) RUNG_WARN_UNUSED;
 
 /* The finished flight as an answer; *block owns its memory. */

@@ -14,8 +14,9 @@ typedef struct rung_payload {
     const rung_encoding *tokens; /* NULL: the text travels */
 } rung_payload;
 
-/* Appends {"key":…,"text":…|"tokens16":…,"first_level":…,"prior":[…]}: prior has what rung_request_prior says of the levels visited so far, so that the next
- * one can pool; first_level is there when levels are to be passed by (rung_request_skips_to). policy: the name of the policy that the request asks for; NULL: the default of whoever reads it. */
+/* Appends {"key":…,"text":…|"tokens16":…,"first_level":…,"prior":[…]}: prior has what rung_request_prior says of the levels visited so far, so that the
+ * next one can pool; first_level is there when levels are to be passed by (rung_request_skips_to). policy: the name of the policy that the request
+ * asks for; NULL: the default of whoever reads it. */
 void rung_message_request(rung_buffer *body, const rung_request *request, const rung_payload *payload,
                           uint32_t num_classes, const char *policy);
 

@@ -38,10 +38,9 @@ typedef struct rung_visit {
     rung_job job;
     /* Memory. */
     double *workspace; /* the machine's, the exit state's, and [num_classes] for what is learned */
-    float
-        *logits; /* [3, num_classes] the model's order, the cascade's order, the model's at the exit that is watched */
-    float *
-        state; /* [2, hidden_size] the [CLS] state where the level stopped, and at the exit that is watched, for learned deferral */
+    float *logits;     /* [3, num_classes] the model's order, the cascade's, the model's at the watched exit */
+    /* [2, hidden_size] the [CLS] state where the level stopped and at the exit that is watched, for learned deferral. */
+    float *state;
     float *importance; /* [tokens] */
     size_t importance_capacity;
     rung_windows windows; /* of a text that is longer than the model reads */
@@ -56,7 +55,8 @@ rung_status rung_visit_init(rung_visit *visit, const rung_cascade *cascade, uint
                             rung_error *error) RUNG_WARN_UNUSED;
 void rung_visit_deinit(rung_visit *visit);
 
-/* A new request that names no policy; then the caller may set policy_name, fill in the prior (machine.results) and feed RUNG_EVENT_START. */
+/* A new request that names no policy; then the caller may set policy_name, fill in what came with it (machine.results of the levels below,
+ * machine.first_level) and feed RUNG_EVENT_START. */
 void rung_visit_begin(rung_visit *visit, const rung_policy *policy, uint32_t entry_level, uint64_t key);
 
 /* At RUNG_ACTION_COMPUTE: tokenizes where that is needed, counts words, and fills visit->job, which is then to be run with rung_visit_importance_layers. The
@@ -78,9 +78,9 @@ unsigned rung_visit_computed(rung_visit *visit, double now_s);
 rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to, rung_buffer *body,
                             rung_error *error) RUNG_WARN_UNUSED;
 
-/* What goes with a message without being one: the prior on the way up (rung_request_prior) with the level that it is for (rung_request_skips_to), the results
- * of `to`'s upper levels on the way down. As in the messages, probabilities travel as floats: in one process and over a network the answers are
- * the same bits. */
+/* What goes with a message without being one: the prior on the way up (rung_request_prior) with the level that it is for (rung_request_skips_to), the
+ * results of the levels above on the way down. As in the messages, probabilities travel as floats: in one process and over a network the answers
+ * are the same bits. */
 void rung_visit_pass_up(rung_request *to, const rung_request *from);
 void rung_visit_pass_down(rung_request *to, const rung_request *from);
 

@@ -41,8 +41,8 @@ void rung_generation_leave(rung_generation *generation);
 /* NULL: no policy of that name can be asked for. "" is the configured one. */
 const rung_policy *rung_generation_policy(const rung_generation *generation, const char *name);
 
-/* The same for any name of rung_policy_defaults, as "single(2)": one that is not in the list is made in *made, which lives as long as its request. RUNG_NOT_FOUND,
- * RUNG_INVALID, RUNG_MISMATCH: it cannot be asked for. */
+/* The same for any name of rung_policy_defaults, as "single(2)": one that is not in the list is made in *made, which lives as long as its request.
+ * RUNG_NOT_FOUND, RUNG_INVALID, RUNG_MISMATCH: it cannot be asked for. */
 rung_status rung_generation_find_policy(const rung_generation *generation, const char *name, rung_policy *made,
                                         const rung_policy **policy, rung_error *error) RUNG_WARN_UNUSED;
 

@@ -17,9 +17,9 @@ void rung_workers_free(rung_workers *workers);
 void rung_workers_submit(rung_workers *workers, rung_errand *errand);
 /* All that were done since the last call, in order; NULL: none. The loop owns them again. */
 rung_errand *rung_workers_collect(rung_workers *workers);
-/* All whose body is to go to the next level while they are still computed, since the last call, linked by next_ahead; NULL: none. They stay the workers': the loop reads
- * the body, and what does not change. To be called before rung_workers_collect: an errand that is done by then is not listed any more, but
- * `unsent`. */
+/* All whose body is to go to the next level while they are still computed, since the last call, linked by next_ahead; NULL: none. They stay the
+ * workers': the loop reads the body, and what does not change. To be called before rung_workers_collect: an errand that is done by then is not
+ * listed any more, but `unsent`. */
 rung_errand *rung_workers_collect_ahead(rung_workers *workers);
 
 /* Estimated seconds until an errand that is submitted now starts, from the time that bytes of text took so far. */

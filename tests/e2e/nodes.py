@@ -21,10 +21,10 @@ PATIENT = {"extra": ["--deadline", "300s", "--limits.queue", "60s"], "upstream":
 SHORT = reviews(20, 640) + reviews(2)
 
 
-def in_process(policy, rows):
+def in_process(policy, rows, extra=()):
     """The lines of `rung classify --json`."""
     lines = "".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in rows)
-    done = subprocess.run([RUNG, "classify", "--json", "--policy", policy], input=lines.encode(), capture_output=True,
+    done = subprocess.run([RUNG, "classify", "--json", "--policy", policy, *extra], input=lines.encode(), capture_output=True,
                           env={**os.environ, "RUNG_DATA": ROOT}, check=True)
     return done.stdout.splitlines()
 
@@ -66,6 +66,71 @@ def a_request_may_name_its_policy():
                 expected = json.loads(line)
                 for key in ("label", "probabilities", "level"):
                     check(answer[key] == expected[key], policy, answer, expected)
+
+
+def findings(line):
+    """What was found, without what anything took or cost: what was sent without need depends on what came first."""
+    answer = json.loads(line)
+    del answer["latency_ms"]
+    for level in answer["levels"]:
+        for key in ("compute_ms", "queue_ms", "link_ms", "bytes_up", "bytes_down", "kept_words"):
+            del level[key]
+    return answer
+
+
+def compare_findings(flags, rows):
+    """The answers of three nodes that run with these flags, which are those of one process."""
+    answers = []
+    with Cascade(RUNG, extra=[*flags, *PATIENT["extra"]], upstream=PATIENT["upstream"]) as cascade:
+        for (row, text), line in zip(rows, in_process("rung", rows, flags)):
+            status, body = cascade.nodes[1].classify({"id": row, "text": text})
+            check(status == 200, status, body)
+            check(findings(body) == findings(line), flags, row, "\n", body, "\n", line)
+            answers.append(json.loads(body))
+        for node in cascade.nodes.values():
+            check(wait_until(lambda: node.metric("rung_upstream_in_flight") == 0), "a call is left")
+    return answers
+
+
+# So that some of a few short reviews go up.
+SELDOM_SURE = ["--policy.offload.threshold", "0.97"]
+
+
+def levels_that_are_asked_ahead_do_not_change_answers():
+    rows = reviews(40, 640)
+    late, ahead = (compare_findings(["--policy.offload.speculate", share, "--policy.exit.rule", "off", *SELDOM_SURE], rows)
+                   for share in ("0.001", "1"))
+    for a, b in zip(late, ahead):
+        check(a["label"] == b["label"] and a["probabilities"] == b["probabilities"] and a["level"] == b["level"], a, b)
+    used = [b for b in ahead if b["level"] > 1]
+    in_vain = [b for b in ahead if b["level"] == 1]
+    check(used and in_vain, len(used), len(in_vain))
+    check(all(b["levels"][0]["bytes_up"] > 0 for b in used), used[0])
+    check(all(a["levels"][0]["bytes_up"] == 0 for a in late if a["level"] == 1), "sent without need")
+
+
+def levels_are_passed_by():
+    answers = compare_findings(["--policy.offload.skip", "0.9", *SELDOM_SURE], reviews(40, 640))
+    passed = [a for a in answers if a["level"] == 3 and a["levels"][1]["exit_layer"] == 0]
+    check(passed and len(passed) < len([a for a in answers if a["level"] > 1]), len(passed))
+    check(all("confidence" not in a["levels"][1] for a in passed), passed[0])
+
+
+def exits_send_up_early():
+    answers = compare_findings(["--policy.offload.early", "0.9", *SELDOM_SURE], reviews(40, 640))
+    early = [a for a in answers if a["levels"][0]["exit_layer"] < a["levels"][0]["layers"] and a["level"] > 1]
+    check(early, "none left early")
+
+
+def policies_with_a_number_travel_by_name():
+    with Cascade(RUNG, **PATIENT) as cascade:
+        for policy, level in (("cocktail", 3), ("single(1)", 1), ("single(2)", 2), ("single(3)", 3), ("layer-skip(2)", None)):
+            for (row, text), line in zip(SHORT[:6], in_process(policy, SHORT[:6])):
+                status, body = cascade.nodes[1].classify({"id": row, "text": text, "policy": policy})
+                check(status == 200, status, body)
+                check(findings(body) == findings(line), policy, row, "\n", body, "\n", line)
+                check(level in (None, json.loads(body)["level"]), policy, body)
+        check_error(cascade.nodes[1].classify({"text": "x", "policy": "single(4)"}), 422, "policy", "single(4)")
 
 
 def several_inputs_are_answered_in_a_list():
@@ -409,7 +474,9 @@ def the_demo_ends_with_its_nodes():
         check(all(not os.path.exists(f"/proc/{pid}") for pid in pids), "processes are left")
 
 
-CASES = [answers_are_those_of_one_process, a_request_may_name_its_policy, several_inputs_are_answered_in_a_list,
+CASES = [answers_are_those_of_one_process, a_request_may_name_its_policy,
+         levels_that_are_asked_ahead_do_not_change_answers, levels_are_passed_by, exits_send_up_early,
+         policies_with_a_number_travel_by_name, several_inputs_are_answered_in_a_list,
          several_clients_get_their_own_answers, one_model_alone,
          wrong_requests_are_refused_by_name, broken_http_is_refused, metrics_count, the_next_level_dies_and_returns,
          the_next_level_hangs, garbage_from_above_is_no_answer, a_client_that_leaves_stops_the_work_above,
