@@ -179,6 +179,9 @@ static rung_status tune_all(const rung_evaluation *evaluation, const rung_report
 rung_status rung_section_contestants(const rung_evaluation *evaluation, rung_report *report,
                                      rung_contestants *contestants, rung_error *error)
 {
+    if (evaluation->cascade->num_levels < 2) {
+        return rung_fail(error, RUNG_INVALID, "the cascade has one level; methods are compared on at least 2");
+    }
     rung_contestants made = {.entrants = rung_alloc(NUM_METHODS, sizeof *made.entrants, "contestants", error)};
     rung_status status = made.entrants == NULL ? RUNG_NO_MEMORY : tune_all(evaluation, report, &made, error);
     if (status == RUNG_OK) {

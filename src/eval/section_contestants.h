@@ -13,7 +13,7 @@ typedef struct rung_contestants {
 } rung_contestants;
 
 /* Tunes "rung" and every baseline of methods.h, each with report->trials, and writes candidates.csv: method, number, every setting, what was found on the
- * rows to tune on, and whether it is on the method's front. */
+ * rows to tune on, and whether it is on the method's front. RUNG_INVALID: a cascade of one level. */
 rung_status rung_section_contestants(const rung_evaluation *evaluation, rung_report *report,
                                      rung_contestants *contestants, rung_error *error) RUNG_WARN_UNUSED;
 void rung_contestants_deinit(rung_contestants *contestants);
