@@ -56,6 +56,23 @@ static void sort_front(rung_entrant *entrant)
     }
 }
 
+static rung_status time_top(const rung_evaluation *evaluation, const rung_network *network, double *mean_ms,
+                            rung_error *error)
+{
+    const rung_rows *rows = &evaluation->study.tune;
+    rung_outcome *outcomes = rung_alloc(rows->count, sizeof *outcomes, "outcomes", error);
+    rung_pick top;
+    rung_status status = outcomes == NULL ? RUNG_NO_MEMORY : rung_pick_top(evaluation, &top, error);
+    if (status == RUNG_OK) {
+        status = rung_scheme_replay(&evaluation->study, &top.scheme, network, rows, false, outcomes, error);
+    }
+    if (status == RUNG_OK) {
+        *mean_ms = rung_summarize(&evaluation->study, rows, outcomes).mean_ms;
+    }
+    free(outcomes);
+    return status;
+}
+
 rung_status rung_entrant_tune(const rung_evaluation *evaluation, const rung_method *method, const rung_network *network,
                               size_t trials, const rung_progress *progress, rung_entrant *entrant, rung_error *error)
 {
@@ -80,6 +97,9 @@ rung_status rung_entrant_tune(const rung_evaluation *evaluation, const rung_meth
     }
     if (status == RUNG_OK) {
         status = add_frontier(&made, false, error);
+    }
+    if (status == RUNG_OK) {
+        status = time_top(evaluation, network, &made.top_ms, error);
     }
     if (status != RUNG_OK) {
         rung_entrant_deinit(&made);
@@ -146,7 +166,19 @@ rung_status rung_pick_named(const rung_evaluation *evaluation, const char *polic
 
 rung_status rung_pick_top(const rung_evaluation *evaluation, rung_pick *pick, rung_error *error)
 {
-    return rung_pick_named(evaluation, "single", 1, pick, error);
+    rung_status status = rung_pick_named(evaluation, "single", 1, pick, error);
+    if (status == RUNG_OK) {
+        pick->is_top = true;
+    }
+    return status;
+}
+
+const char *rung_pick_certified_word(const rung_pick *pick)
+{
+    if (!pick->certified) {
+        return "no: the top level alone";
+    }
+    return pick->is_top ? "the top level alone is faster" : "yes";
 }
 
 rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_entrant *entrant, double agreement,
@@ -169,8 +201,11 @@ rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_ent
         latency_ms[i] = entrant->candidates.items[entrant->front[i]].tuned.mean_ms;
     }
     made.num_held = held;
-    if (status == RUNG_OK && rung_certify_fastest(order, held, latency_ms, &fastest)) {
-        made.certified = true;
+    if (status == RUNG_OK) {
+        made.certified = rung_certify_fastest(order, held, latency_ms, &fastest);
+        made.is_top = !made.certified || latency_ms[fastest] >= entrant->top_ms;
+    }
+    if (status == RUNG_OK && !made.is_top) {
         made.scheme = entrant->candidates.items[entrant->front[fastest]].scheme;
     } else if (status == RUNG_OK) {
         rung_pick top = {.certified = false};
