@@ -20,8 +20,8 @@ static const double entropies[] = {0,    0.02, 0.04,  0.056, 0.075, 0.098, 0.12,
                                    0.23, 0.27, 0.325, 0.38,  0.44,  0.5,   0.56, 0.61, 0.65};
 static const double little[] = {0, 0.52, 0.55, 0.58, 0.62, 0.66, 0.7, 0.75, 0.8, 0.86};
 static const double shares[] = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
-static const double speedups[] = {1.2, 1.5, 2, 3};
-static const double retentions[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+static const double speedups[] = {1.5, 2};
+static const double retentions[] = {0.5, 0.7};
 
 #define COUNT(values) (sizeof(values) / sizeof(values)[0])
 #define ADD(method, knob_name, setter, at_level, list, usual_index)                                                    \
@@ -305,13 +305,13 @@ static void add_cocktail(const rung_cascade *cascade, rung_method *method)
 static void add_layer_skip(const rung_cascade *cascade, rung_method *method)
 {
     add_plain(cascade, method);
-    ADD(method, "speedup", set_amount, 0, speedups, 2);
+    ADD(method, "speedup", set_amount, 0, speedups, 0);
 }
 
 static void add_power_bert(const rung_cascade *cascade, rung_method *method)
 {
     add_plain(cascade, method);
-    ADD(method, "share", set_amount, 0, retentions, 4);
+    ADD(method, "share", set_amount, 0, retentions, 1);
 }
 
 static void add_random(const rung_cascade *cascade, rung_method *method)
