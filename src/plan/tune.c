@@ -105,10 +105,11 @@ static void draw_all(tuning *t, uint8_t *choice)
     }
 }
 
-/* Draws until `share` of the trials are tried, or nothing new is found. */
+/* Draws until `share` of the trials, and one at least, are tried, or nothing new is found. */
 static rung_status sample(tuning *t, double share, void (*draw_choice)(tuning *t, uint8_t *choice), rung_error *error)
 {
-    size_t wanted = (size_t)(share * (double)t->search->trials);
+    size_t part = (size_t)(share * (double)t->search->trials);
+    size_t wanted = part > 0 ? part : 1;
     rung_status status = RUNG_OK;
     for (size_t attempt = 0; status == RUNG_OK && t->tried < wanted && attempt < 4 * wanted; attempt++) {
         uint8_t choice[RUNG_TUNE_MAX_KNOBS] = {0};
