@@ -6,6 +6,7 @@
 #include "eval/frontier.h"
 #include "plan/certify.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,7 +221,8 @@ rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_ent
 
 static void pick_best(const rung_entrant *entrant, double wanted, bool by_agreement, rung_pick *pick)
 {
-    const rung_candidate *best = NULL;
+    assert(entrant->num_front > 0); /* a tuned method has a frontier */
+    const rung_candidate *best = &entrant->candidates.items[entrant->front[0]];
     double most = -1;
     for (size_t i = 0; i < entrant->num_front; i++) { /* fastest first */
         const rung_candidate *at = &entrant->candidates.items[entrant->front[i]];
