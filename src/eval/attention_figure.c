@@ -48,6 +48,38 @@ static rung_status find_entry(const ascent *a, uint32_t level, rung_record_entry
     return RUNG_OK;
 }
 
+static rung_token_view view_of(const ascent *a, uint32_t level)
+{
+    const rung_encoding *tokens = &a->stage[level - 1].tokens;
+    return (rung_token_view){.count = tokens->length,
+                             .begin = tokens->begin,
+                             .end = tokens->end,
+                             .special = tokens->special,
+                             .sequence = tokens->sequence,
+                             .importance = a->visit[level - 1].importance};
+}
+
+/* The token ids that went up from the level stay where they were in the text that is shown. */
+static rung_status keep_places(ascent *a, uint32_t level, rung_error *error)
+{
+    rung_token_view view = view_of(a, level);
+    rung_encoding *sent = &a->stage[level].tokens;
+    bool *keep = rung_alloc(view.count, sizeof *keep, "figure", error);
+    if (keep == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    rung_prune_tokens(&view, a->policy.prune.alpha, keep);
+    size_t kept = 0;
+    for (size_t i = 0; i < view.count; i++) {
+        if (keep[i]) {
+            sent->begin[kept] = view.begin[i];
+            sent->end[kept++] = view.end[i];
+        }
+    }
+    free(keep);
+    return RUNG_OK;
+}
+
 /* The level reads what arrived, and its model has said what the record has. */
 static rung_status read_level(ascent *a, uint32_t level, rung_error *error)
 {
@@ -79,18 +111,8 @@ static rung_status read_level(ascent *a, uint32_t level, rung_error *error)
     }
     rung_visit_computed(visit, 0);
     rung_buffer_clear(&a->body);
-    return rung_visit_send(visit, &a->stage[level - 1], &a->stage[level], &a->body, error);
-}
-
-static rung_token_view view_of(const ascent *a, uint32_t level)
-{
-    const rung_encoding *tokens = &a->stage[level - 1].tokens;
-    return (rung_token_view){.count = tokens->length,
-                             .begin = tokens->begin,
-                             .end = tokens->end,
-                             .special = tokens->special,
-                             .sequence = tokens->sequence,
-                             .importance = a->visit[level - 1].importance};
+    status = rung_visit_send(visit, &a->stage[level - 1], &a->stage[level], &a->body, error);
+    return status == RUNG_OK && a->stage[level].tokens_arrived ? keep_places(a, level, error) : status;
 }
 
 /* Boxes of a figure: pieces of words that share a fate. */

@@ -73,6 +73,9 @@ static rung_status copy_file(writing *w, const char *data_name, double agreement
         own.data_name = name;
         memcpy(own.data_sha256, evaluation->data.sha256, sizeof own.data_sha256);
         own.data_rows = 1;
+        for (uint32_t l = 0; l + 1 < cascade->num_levels; l++) {
+            own.levels[l].has_threshold = true;
+        }
     }
     snprintf(own.policy.name, sizeof own.policy.name, "%s", w->scheme->policy.name);
     own.policy.exit = w->scheme->policy.exit;

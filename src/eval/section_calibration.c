@@ -110,11 +110,13 @@ static void without_temperature(double *p, size_t n, double temperature, double 
     rung_softmax_f64(p, n, 1, p);
 }
 
-/* Some level below looks ahead. */
+/* Some level below that computes looks ahead. */
 static bool above_speculation(const examined *x, uint32_t level)
 {
-    for (uint32_t l = 1; l < level; l++) {
-        if (x->scheme.policy.offload.speculate[l - 1] > 0) {
+    const rung_policy *policy = &x->scheme.policy;
+    for (uint32_t l = policy->first_compute_level; l < level; l++) {
+        bool computes = policy->members == 0 || (policy->members >> (l - 1) & 1) != 0;
+        if (computes && policy->offload.speculate[l - 1] > 0) {
             return true;
         }
     }
