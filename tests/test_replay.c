@@ -302,7 +302,7 @@ static void replays_are_the_live_answers(void **state)
     met all = {.early_exits = 0};
     for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++) {
         static scene s;
-        open_scene(&s, scenes[i].levels, scenes[i].multi_label, 2, "", 100 + i);
+        open_scene(&s, scenes[i].levels, scenes[i].multi_label, 1, "", 100 + i);
         for (size_t n = 0; n < POLICIES / 10 * scenes[i].share; n++) {
             replay_and_compare(&s, &all);
         }
@@ -416,7 +416,7 @@ static void what_the_record_has_not_is_said(void **state)
     (void)state;
     static scene s;
     static replayed out, again;
-    open_scene(&s, "013", false, 2, "", 7);
+    open_scene(&s, "013", false, 1, "", 7); /* one thread: the first input is named */
     rung_policy policy = everything_up(&s);
     assert_fails(try_replay(&s, &policy, NULL, false, &out, error), RUNG_NOT_FOUND,
                  "input 0: the record has nothing of its text at level 1");

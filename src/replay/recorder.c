@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define CHUNK 16         /* texts that a worker takes at a time */
-#define FLUSH_AFTER 1024 /* texts after which what was recorded is written out */
+#define FLUSH_AFTER 1024 /* texts after which the disk has what was recorded */
 
 /* One fill, shared by its workers. */
 typedef struct filling {
@@ -482,9 +482,9 @@ rung_status rung_recorder_fill(rung_recorder *recorder, rung_tape *tape, const r
         status = rung_chunks_end(&shared.chunks, error);
         recorder->computed += shared.computed;
     }
-    rung_error flushed = {0};
-    if (may_compute && rung_store_flush(recorder->store, &flushed) != RUNG_OK && status == RUNG_OK) {
-        status = rung_fail(error, flushed.code, "%s", flushed.message);
+    rung_error written = {0};
+    if (may_compute && rung_store_write(recorder->store, &written) != RUNG_OK && status == RUNG_OK) {
+        status = rung_fail(error, written.code, "%s", written.message);
     }
     return status;
 }

@@ -451,6 +451,17 @@ static rung_status write_added(rung_store *store, rung_error *error)
     }
 }
 
+rung_status rung_store_write(rung_store *store, rung_error *error)
+{
+    if (store->read_only) {
+        return RUNG_OK;
+    }
+    pthread_mutex_lock(&store->writing);
+    rung_status status = write_added(store, error);
+    pthread_mutex_unlock(&store->writing);
+    return status;
+}
+
 rung_status rung_store_flush(rung_store *store, rung_error *error)
 {
     if (store->read_only) {
@@ -471,11 +482,8 @@ void rung_store_close(rung_store *store)
     if (store == NULL) {
         return;
     }
-    if (!store->read_only) {
-        pthread_mutex_lock(&store->writing);
-        (void)write_added(store, NULL); /* what a caller must know, rung_store_flush said */
-        pthread_mutex_unlock(&store->writing);
-    }
+    rung_status status = rung_store_write(store, NULL); /* what a caller must know, rung_store_flush said */
+    (void)status;
     release(store);
 }
 

@@ -66,8 +66,11 @@ rung_status rung_store_verify(const rung_store *store, size_t index, rung_error 
 rung_status rung_store_add(rung_store *store, const rung_record_key *key, const rung_record_entry *entry, size_t *index,
                            rung_error *error) RUNG_WARN_UNUSED;
 
-/* Writes every entry whose rung_store_add has returned and waits until the disk has it. RUNG_IO as rung_store_add.
- * Thread-safe. */
+/* Writes every entry whose rung_store_add has returned: the end of this process loses nothing more, that of the machine
+ * may. RUNG_IO as rung_store_add. Thread-safe. */
+rung_status rung_store_write(rung_store *store, rung_error *error) RUNG_WARN_UNUSED;
+
+/* The same, and waits until the disk has it: some milliseconds. */
 rung_status rung_store_flush(rung_store *store, rung_error *error) RUNG_WARN_UNUSED;
 
 #endif
