@@ -18,24 +18,31 @@
 
 #include <cmocka.h>
 
+/* A golden file as JSON, from a path that may end in .zst; release with json_decref. */
+static inline json_t *load_golden_json(const char *path)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    rung_error failure = {0};
+    json_error_t error;
+    if (rung_read_file(path, 1 << 24, &text, &bytes, &failure) != RUNG_OK) {
+        fail_msg("%s", failure.message);
+    }
+    json_t *root = json_loadb(text, bytes, 0, &error);
+    free(text);
+    if (root == NULL) {
+        fail_msg("%s:%d: %s", path, error.line, error.text);
+    }
+    return root;
+}
+
 /* The cases of one section; release with json_decref. */
 static inline json_t *numbers_section(const char *name)
 {
     const char *root = getenv("MESON_SOURCE_ROOT");
     char path[4096];
     snprintf(path, sizeof path, "%s/tests/golden/numbers.json.zst", root != NULL ? root : ".");
-    char *text = NULL;
-    size_t bytes = 0;
-    rung_error failure = {0};
-    if (rung_read_file(path, 1 << 24, &text, &bytes, &failure) != RUNG_OK) {
-        fail_msg("%s", failure.message);
-    }
-    json_error_t error;
-    json_t *file = json_loadb(text, bytes, 0, &error);
-    free(text);
-    if (file == NULL) {
-        fail_msg("%s:%d: %s", path, error.line, error.text);
-    }
+    json_t *file = load_golden_json(path);
     json_t *section = json_incref(json_object_get(file, name));
     json_decref(file);
     assert_true(json_array_size(section) > 0);

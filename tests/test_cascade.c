@@ -5,6 +5,7 @@
 #include "cascade/ensemble.h"
 #include "fit/dataset.h"
 #include "run/cascade.h"
+#include "numbers.h"
 #include "skip.h"
 
 #include <jansson.h>
@@ -400,8 +401,7 @@ static void bad_inputs_are_refused_one_by_one(void **state)
 static void labels_by_themselves(void **state)
 {
     (void)state;
-    json_t *golden = json_load_file("tests/golden/logits_families.json", 0, NULL);
-    assert_non_null(golden);
+    json_t *golden = load_golden_json("tests/golden/logits_families.json.zst");
     const json_t *model = json_array_get(json_object_get(golden, "models"), 3);
     assert_string_equal(json_string_value(json_object_get(model, "model")), "tiny-sharded");
     rung_cascade *alone = open_cascade("tests/golden/tiny-sharded", &(rung_open_options){.precision = "fp32"});

@@ -7,6 +7,7 @@
 #include "config/jsonl.h"
 #include "model/encoder.h"
 #include "model/random_model.h"
+#include "numbers.h"
 #include "skip.h"
 
 #include <inttypes.h>
@@ -17,16 +18,6 @@
 
 #define GOLDEN "tests/golden/"
 #define MAX_RELATIVE_ERROR 1e-4
-
-static json_t *load_golden(const char *path)
-{
-    json_error_t error;
-    json_t *root = json_load_file(path, 0, &error);
-    if (root == NULL) {
-        fail_msg("%s: %s", path, error.text);
-    }
-    return root;
-}
 
 /* Largest difference of two lists, relative to the largest expected magnitude. */
 static double relative_error(const json_t *expected, const float *found)
@@ -102,13 +93,13 @@ static size_t read_ids(const json_t *text, int32_t *ids, uint8_t *types, size_t 
 static const struct {
     const char *file;
     size_t models;
-} GOLDEN_LOGITS[] = {{GOLDEN "logits_tiny.json", 2}, {GOLDEN "logits_families.json", 4}};
+} GOLDEN_LOGITS[] = {{GOLDEN "logits_tiny.json.zst", 2}, {GOLDEN "logits_families.json.zst", 4}};
 
 /* Calls check for every model of both files. */
 static void for_each_golden_model(void (*check)(const json_t *wanted, const char *path))
 {
     for (size_t f = 0; f < sizeof GOLDEN_LOGITS / sizeof GOLDEN_LOGITS[0]; f++) {
-        json_t *golden = load_golden(GOLDEN_LOGITS[f].file);
+        json_t *golden = load_golden_json(GOLDEN_LOGITS[f].file);
         const json_t *models = json_object_get(golden, "models");
         assert_int_equal(json_array_size(models), GOLDEN_LOGITS[f].models);
         for (size_t m = 0; m < json_array_size(models); m++) {
@@ -291,7 +282,7 @@ static void fp32_equals_transformers_on_trained_models(void **state)
         skip_because("fp32_equals_transformers_on_trained_models", "no-shared");
         return;
     }
-    json_t *golden = load_golden(GOLDEN "logits_shared.json");
+    json_t *golden = load_golden_json(GOLDEN "logits_shared.json");
     const json_t *models = json_object_get(golden, "models");
     assert_int_equal(json_array_size(models), 3);
     for (size_t m = 0; m < json_array_size(models); m++) {
@@ -530,7 +521,7 @@ static void bits_are_the_same_on_every_architecture(void **state)
         {"tiny-bert-odd", RUNG_PRECISION_INT8, 0x22f18f029da910c5},
         {"tiny-bert-odd", RUNG_PRECISION_FP32, 0x4dc6fc970b93316d},
     };
-    json_t *golden = load_golden(GOLDEN "logits_tiny.json");
+    json_t *golden = load_golden_json(GOLDEN "logits_tiny.json.zst");
     const json_t *models = json_object_get(golden, "models");
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         char path[128];

@@ -11,14 +11,15 @@ ids; or they are rows of a data set (--data, --rows), and then only row number, 
 stand there: XXH64, seed 0, over the ids as little-endian int32. Texts longer than the model's positions are cut on
 the right, longest first for pairs.
 
-    python3 tools/golden_logits.py tiny      tests/golden/logits_tiny.json from tests/golden/texts.jsonl
-    python3 tools/golden_logits.py families  tests/golden/logits_families.json from the same
+    python3 tools/golden_logits.py tiny      tests/golden/logits_tiny.json.zst from tests/golden/texts.jsonl
+    python3 tools/golden_logits.py families  tests/golden/logits_families.json.zst from the same
     python3 tools/golden_logits.py shared    tests/golden/logits_shared.json from rows of the IMDB test file
 """
 
 import argparse
 import json
 import os
+import subprocess
 
 import numpy
 import torch
@@ -48,13 +49,13 @@ def parse_arguments():
         default=[os.path.join(GOLDEN, name) for name in ("tiny-bert", "tiny-bert-odd")],
     )
     tiny.add_argument("--texts", default=os.path.join(GOLDEN, "texts.jsonl"), metavar="FILE")
-    tiny.add_argument("-o", "--output", default=os.path.join(GOLDEN, "logits_tiny.json"))
+    tiny.add_argument("-o", "--output", default=os.path.join(GOLDEN, "logits_tiny.json.zst"))
     families = commands.add_parser("families", help="the models of make_tiny_families.py")
     families.add_argument(
         "--models", nargs="+", metavar="DIRECTORY", default=[os.path.join(GOLDEN, name) for name in FAMILIES]
     )
     families.add_argument("--texts", default=os.path.join(GOLDEN, "texts.jsonl"), metavar="FILE")
-    families.add_argument("-o", "--output", default=os.path.join(GOLDEN, "logits_families.json"))
+    families.add_argument("-o", "--output", default=os.path.join(GOLDEN, "logits_families.json.zst"))
     shared = commands.add_parser("shared", help="the trained models of ../shared")
     shared.add_argument("--shared", default=os.path.join(ROOT, "..", "shared"), help="directory with models/ and data/")
     shared.add_argument("--models", nargs="+", metavar="NAME", default=["tiny-l3", "minilm-l6", "bge-l12"])
@@ -169,7 +170,10 @@ def main():
             for name in arguments.models
         ]
     summary = [(model["model"], len(model["texts"]), model["rounding"]) for model in document["models"]]
-    jsonl.replace(arguments.output, to_json(document).encode())
+    text = to_json(document).encode()
+    if arguments.output.endswith(".zst"):
+        text = subprocess.run(["zstd", "-cq", "-19"], input=text, stdout=subprocess.PIPE, check=True).stdout
+    jsonl.replace(arguments.output, text)
     for name, texts, rounding in summary:
         print(f"{name}: {texts} texts, float32 within {rounding} of float64")
 

@@ -6,6 +6,7 @@ Run it after a change to encoder.py or passes.py; it needs torch, so no test of 
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -55,9 +56,9 @@ def compare_copy(directory):
 
 def main():
     good = True
-    for name in ("logits_tiny.json", "logits_families.json"):
-        with open(os.path.join(GOLDEN, name), encoding="utf-8") as file:
-            models = json.load(file)["models"]
+    for name in ("logits_tiny.json.zst", "logits_families.json.zst"):
+        text = subprocess.run(["zstd", "-dcq", "--", os.path.join(GOLDEN, name)], stdout=subprocess.PIPE, check=True).stdout
+        models = json.loads(text)["models"]
         for golden in models:
             if os.path.exists(os.path.join(GOLDEN, golden["model"], "tokenizer.json")):
                 good &= compare(golden)
