@@ -4,8 +4,8 @@
 #include "cascade/confidence.h"
 #include "cascade/ensemble.h"
 #include "fit/dataset.h"
-#include "run/cascade.h"
 #include "numbers.h"
+#include "run/cascade.h"
 #include "skip.h"
 
 #include <jansson.h>
