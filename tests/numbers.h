@@ -1,7 +1,9 @@
-/* numbers.h: reads tests/golden/numbers.json, the expected values that tools/golden_numbers.py works out in 50 digits with no code of rung.
+/* numbers.h: reads tests/golden/numbers.json.zst, the expected values that tools/golden_numbers.py works out in 50 digits with no code of rung.
  * Used by the tests of src/cascade and src/fit. */
 #ifndef RUNG_TESTS_NUMBERS_H
 #define RUNG_TESTS_NUMBERS_H
+
+#include "base/file.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -21,9 +23,16 @@ static inline json_t *numbers_section(const char *name)
 {
     const char *root = getenv("MESON_SOURCE_ROOT");
     char path[4096];
-    snprintf(path, sizeof path, "%s/tests/golden/numbers.json", root != NULL ? root : ".");
+    snprintf(path, sizeof path, "%s/tests/golden/numbers.json.zst", root != NULL ? root : ".");
+    char *text = NULL;
+    size_t bytes = 0;
+    rung_error failure = {0};
+    if (rung_read_file(path, 1 << 24, &text, &bytes, &failure) != RUNG_OK) {
+        fail_msg("%s", failure.message);
+    }
     json_error_t error;
-    json_t *file = json_load_file(path, 0, &error);
+    json_t *file = json_loadb(text, bytes, 0, &error);
+    free(text);
     if (file == NULL) {
         fail_msg("%s:%d: %s", path, error.line, error.text);
     }

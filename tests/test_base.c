@@ -209,7 +209,7 @@ static void sha256_equals_the_standard(void **state)
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-/* xxHash specification: empty input, seeds 0 and PRIME32_1; the long form is compared with numbers.json by test_offload. */
+/* xxHash specification: empty input, seeds 0 and PRIME32_1; the long form is compared with numbers.json.zst by test_offload. */
 static void xxh64_equals_the_specification(void **state)
 {
     (void)state;

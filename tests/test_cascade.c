@@ -34,7 +34,7 @@ static rung_cascade *open_default(size_t threads, size_t batch_texts, const char
 static void read_reviews(const rung_cascade *cascade, rung_dataset *data)
 {
     rung_error error;
-    if (rung_dataset_read(cascade, "examples/reviews.jsonl", 0, data, &error) != RUNG_OK) {
+    if (rung_dataset_read(cascade, "examples/reviews.jsonl.zst", 0, data, &error) != RUNG_OK) {
         fail_msg("%s", error.message);
     }
     assert_int_equal(data->count, 200);

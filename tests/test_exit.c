@@ -337,6 +337,54 @@ static void little_confidence_offloads_early(void **state)
     assert_int_equal(rung_exit_step(&exits, 2, (const float[2]){0, LN24}), RUNG_EXIT_STOP);
 }
 
+/* Whoever has measured the exits before gets the same verdicts, whatever the rule. */
+static void judging_measures_is_stepping(void **state)
+{
+    (void)state;
+    rung_prng prng = {11};
+    static const double temperature[NUM_EXITS] = {1, 0.5, 2, 1, 0.7, 1, 3, 1};
+    for (int round = 0; round < 5000; round++) {
+        rung_exit_policy policy = {.rule = (rung_exit_rule)rung_prng_below(&prng, RUNG_EXIT_DIVERGENCE + 1),
+                                   .tau = pow(10, -4 * rung_prng_uniform(&prng)),
+                                   .patience = 1 + (uint32_t)rung_prng_below(&prng, 3),
+                                   .confidence = rung_prng_uniform(&prng),
+                                   .first_layer = 1 + (uint32_t)rung_prng_below(&prng, 4),
+                                   .entropy = {rung_prng_uniform(&prng)}};
+        const rung_level_calibration calibration = {
+            .num_exits = NUM_EXITS, .temperature = temperature, .multi_label = rung_prng_below(&prng, 3) == 0};
+        bool reads_calibrated = rung_exit_reads_calibrated(policy.rule);
+        double workspaces[2][4];
+        double read[NUM_EXITS][2];
+        const double *previous = NULL;
+        rung_exit_state stepped;
+        rung_exit_state judged;
+        rung_exit_verdict verdict = RUNG_EXIT_CONTINUE;
+        rung_exit_init(&stepped, &policy, &calibration, 2, workspaces[0]);
+        rung_exit_init(&judged, &policy, &calibration, 2, workspaces[1]);
+        stepped.early = judged.early = rung_prng_below(&prng, 2) == 0 ? rung_prng_uniform(&prng) : 0;
+        for (uint32_t layer = 1; verdict == RUNG_EXIT_CONTINUE; layer++) {
+            double *own = read[layer - 1];
+            double calibrated[2] = {0, 0};
+            const float logits[2] = {(float)rung_prng_normal(&prng),
+                                     rung_prng_below(&prng, 9) == 0 ? NAN : 2 * (float)rung_prng_normal(&prng)};
+            rung_exit_measures measures = {.usable = rung_logits_usable(logits, 2)};
+            if (measures.usable) {
+                rung_calibrated_probabilities(&calibration, layer, logits, 2, calibrated);
+                rung_raw_probabilities(&calibration, logits, 2, own);
+                if (reads_calibrated) {
+                    memcpy(own, calibrated, sizeof calibrated);
+                }
+                measures = rung_exit_measure(own, previous, 2, calibration.multi_label);
+            }
+            previous = measures.usable ? own : NULL;
+            verdict =
+                rung_exit_judge(&judged, layer, &measures, rung_confidence(calibrated, 2, calibration.multi_label));
+            assert_int_equal(rung_exit_step(&stepped, layer, logits), verdict);
+            assert_int_equal(stepped.count, judged.count);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +403,7 @@ int main(void)
         cmocka_unit_test(entropy_looks_at_one_exit),
         cmocka_unit_test(divergence_looks_at_two),
         cmocka_unit_test(little_confidence_offloads_early),
+        cmocka_unit_test(judging_measures_is_stepping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

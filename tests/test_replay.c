@@ -318,10 +318,261 @@ static void replays_are_the_live_answers(void **state)
     assert_true(all.skipped > 50 && all.parallel > 500 && all.variants > 500 && all.learned > 1000);
 }
 
+/* ---- the record ---- */
+
+static void assert_same(const rung_outcome *a, const rung_outcome *b)
+{
+    assert_memory_equal(&a->latency_s, &b->latency_s, sizeof a->latency_s);
+    assert_memory_equal(&a->score, &b->score, sizeof a->score);
+    assert_int_equal(a->label, b->label);
+    assert_int_equal(a->answer_level, b->answer_level);
+    assert_int_equal(a->visited, b->visited);
+    assert_int_equal(a->computed, b->computed);
+    assert_memory_equal(a->exit_layer, b->exit_layer, sizeof a->exit_layer);
+    assert_memory_equal(a->decided_label, b->decided_label, sizeof a->decided_label);
+    assert_memory_equal(a->decided_score, b->decided_score, sizeof a->decided_score);
+    assert_memory_equal(a->compute_s, b->compute_s, sizeof a->compute_s);
+    assert_memory_equal(a->link_s, b->link_s, sizeof a->link_s);
+    assert_memory_equal(a->bytes_up, b->bytes_up, sizeof a->bytes_up);
+    assert_memory_equal(a->bytes_down, b->bytes_down, sizeof a->bytes_down);
+    assert_int_equal(a->speculated, b->speculated);
+    assert_int_equal(a->cancelled, b->cancelled);
+    assert_int_equal(a->degraded, b->degraded);
+}
+
+static void assert_same_replays(const replayed *a, const replayed *b, uint32_t levels)
+{
+    for (size_t i = 0; i < REPLAY_TEXTS; i++) {
+        assert_same(&a->outcomes[i], &b->outcomes[i]);
+    }
+    assert_memory_equal(a->probabilities, b->probabilities, REPLAY_TEXTS * levels * REPLAY_LABELS * sizeof(double));
+    assert_memory_equal(a->pooled, b->pooled, sizeof a->pooled);
+}
+
+/* All that a scene records for a policy that sends everything through all levels, pruned. */
+static rung_policy everything_up(const scene *s)
+{
+    rung_policy policy;
+    assert_ok(rung_policy_defaults("tabi", s->cascade->num_levels, &policy, error));
+    for (size_t l = 0; l < RUNG_MAX_LEVELS; l++) {
+        policy.offload.threshold[l] = 1;
+    }
+    return policy;
+}
+
+static void as_many_threads_as_one(void **state)
+{
+    (void)state;
+    static scene one, three;
+    static replayed a, b;
+    open_scene(&one, "013", false, 1, "", 5);
+    open_scene(&three, "013", false, 3, "", 5);
+    for (size_t n = 0; n < 60; n++) {
+        rung_policy policy = draw_policy(&one);
+        const rung_calibration *calibration = &one.calibrations[n % 4].calibration;
+        assert_ok(try_replay(&one, &policy, calibration, true, &a, error));
+        assert_ok(try_replay(&three, &policy, calibration, true, &b, error));
+        assert_same_replays(&a, &b, 3);
+    }
+    close_scene(&one);
+    close_scene(&three);
+}
+
+/* What a search does: calibrations and links come and go, and the answers are those of a replay that never saw another. */
+static void calls_do_not_change_each_other(void **state)
+{
+    (void)state;
+    static scene s;
+    static replayed first[12], again;
+    rung_policy policies[12];
+    rung_link links[RUNG_MAX_LEVELS];
+    const double speeds[] = {1, 2, 3};
+    open_scene(&s, "012", false, 2, "", 6);
+    for (size_t n = 0; n < 12; n++) { /* more calibrations than tables are kept for, by turns */
+        policies[n] = draw_policy(&s);
+        s.calibrations[n % 4].temperature[0][2] = 0.1 + 0.1 * (double)(n / 4);
+        assert_ok(try_replay(&s, &policies[n], &s.calibrations[n % 4].calibration, true, &first[n], error));
+    }
+    size_t rows[] = {3};
+    rung_outcome slower;
+    for (size_t l = 0; l < 3; l++) {
+        assert_ok(rung_link_find("satellite", &links[l], error));
+    }
+    const rung_replay_call call = {
+        .policy = &policies[0], .links = links, .speeds = speeds, .rows = rows, .num_rows = 1, .may_compute = true};
+    assert_ok(rung_replay_run(s.replay, &call, &slower, error));
+    size_t computed = rung_replay_computed(s.replay);
+    for (size_t n = 12; n-- > 0;) {
+        s.calibrations[n % 4].temperature[0][2] = 0.1 + 0.1 * (double)(n / 4);
+        assert_ok(try_replay(&s, &policies[n], &s.calibrations[n % 4].calibration, false, &again, error));
+        assert_same_replays(&first[n], &again, 3);
+    }
+    assert_int_equal(rung_replay_computed(s.replay), computed);
+    close_scene(&s);
+}
+
+static void what_the_record_has_not_is_said(void **state)
+{
+    (void)state;
+    static scene s;
+    static replayed out, again;
+    open_scene(&s, "013", false, 2, "", 7);
+    rung_policy policy = everything_up(&s);
+    assert_fails(try_replay(&s, &policy, NULL, false, &out, error), RUNG_NOT_FOUND,
+                 "input 0: the record has nothing of its text at level 1");
+    rung_policy first_alone;
+    assert_ok(rung_policy_defaults("single(1)", 3, &first_alone, error));
+    assert_ok(try_replay(&s, &first_alone, NULL, true, &out, error));
+    assert_fails(try_replay(&s, &policy, NULL, false, &out, error), RUNG_NOT_FOUND,
+                 "the record has nothing of its text at level 2");
+    assert_ok(try_replay(&s, &policy, NULL, true, &out, error));
+    size_t computed = rung_replay_computed(s.replay);
+    close_record(&s);
+    open_record(&s, true); /* of an earlier run, for reading alone */
+    assert_ok(try_replay(&s, &policy, NULL, false, &again, error));
+    assert_same_replays(&out, &again, 3);
+    assert_int_equal(rung_replay_computed(s.replay), 0);
+    assert_true(computed >= rung_store_count(s.store));
+    close_scene(&s);
+}
+
+static void whole_texts_are_recorded(void **state)
+{
+    (void)state;
+    static scene s;
+    rung_record_entry entry;
+    size_t rows[] = {4, 9, 30};
+    open_scene(&s, "013", false, 2, "", 8);
+    rung_policy policy = everything_up(&s);
+    assert_fails(rung_replay_whole(s.replay, 9, 2, &entry, error), RUNG_NOT_FOUND, "input 9");
+    assert_ok(rung_replay_record(s.replay, &policy, rows, 3, NULL, error));
+    size_t computed = rung_replay_computed(s.replay);
+    assert_int_equal(computed, 3 + 2 * 3 + 2 * 3); /* pruned ones too */
+    assert_ok(rung_replay_record(s.replay, &policy, rows, 3, NULL, error));
+    assert_int_equal(rung_replay_computed(s.replay), computed);
+    for (uint32_t level = 1; level <= 3; level++) {
+        rung_answers *answers = NULL;
+        char name[16];
+        snprintf(name, sizeof name, "single(%u)", level);
+        rung_policy alone;
+        assert_ok(rung_policy_defaults(name, 3, &alone, error));
+        assert_ok(rung_cascade_classify_policy(s.cascade, &alone, &s.texts.inputs[9], 1, NULL, &answers, error));
+        assert_ok(rung_replay_whole(s.replay, 9, level, &entry, error));
+        const rung_level_answer *did = &rung_answers_get(answers, 0)->levels[level - 1];
+        assert_int_equal(entry.num_tokens, did->tokens);
+        assert_int_equal(entry.num_layers, did->layers);
+        assert_int_equal(entry.hidden_size > 0, level < 3);
+        rung_answers_free(answers);
+    }
+    assert_fails(rung_replay_whole(s.replay, 10, 1, &entry, error), RUNG_NOT_FOUND, "input 10");
+    close_scene(&s);
+}
+
+/* ---- failures ---- */
+
+static void a_text_that_no_level_takes_is_named(void **state)
+{
+    (void)state;
+    static scene s;
+    static replayed out;
+    open_scene(&s, "01", false, 1, "", 9);
+    rung_policy policy = everything_up(&s);
+    rung_input good = s.texts.inputs[20];
+    s.texts.inputs[20].text = "caf\xe9";
+    s.texts.inputs[20].text_bytes = 4;
+    assert_fails(try_replay(&s, &policy, NULL, true, &out, error), RUNG_INVALID, "input 20: text is not valid UTF-8");
+    assert_true(rung_store_count(s.store) > 0 && rung_store_count(s.store) < REPLAY_TEXTS);
+    s.texts.inputs[20] = good;
+    s.texts.inputs[21].text_pair = "";
+    s.texts.inputs[21].text_pair_bytes = 0;
+    assert_fails(try_replay(&s, &policy, NULL, true, &out, error), RUNG_INVALID, "input 21: text_pair is empty");
+    s.texts.inputs[21].text_pair = NULL;
+    assert_ok(try_replay(&s, &policy, NULL, true, &out, error)); /* it goes on with what it has */
+    close_scene(&s);
+}
+
+/* Ends the process as a crash would, after some texts of the second level. */
+static void end_at_level_2(void *context, const char *what, size_t done, size_t total)
+{
+    (void)context;
+    (void)total;
+    if (strcmp(what, "level-2") == 0 && done >= 16) {
+        _exit(0);
+    }
+}
+
+static void a_fill_that_was_interrupted_goes_on(void **state)
+{
+    (void)state;
+    static scene s;
+    static replayed whole, rest;
+    open_scene(&s, "013", false, 1, "", 10);
+    rung_policy policy = everything_up(&s);
+    assert_ok(try_replay(&s, &policy, NULL, true, &whole, error));
+    size_t needed = rung_store_count(s.store);
+    close_scene(&s);
+    open_scene(&s, "013", false, 1, "", 10);
+    close_record(&s);
+    pid_t child = fork();
+    if (child == 0) {
+        const rung_progress progress = {.report = end_at_level_2};
+        size_t rows[REPLAY_TEXTS];
+        for (size_t i = 0; i < REPLAY_TEXTS; i++) {
+            rows[i] = i;
+        }
+        const rung_replay_call call = {
+            .policy = &policy, .rows = rows, .num_rows = REPLAY_TEXTS, .may_compute = true, .progress = &progress};
+        open_record(&s, false);
+        if (rung_replay_run(s.replay, &call, rest.outcomes, NULL) != RUNG_OK) {
+            _exit(1);
+        }
+        _exit(2); /* it was to end before */
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    open_record(&s, false);
+    size_t kept = rung_store_count(s.store);
+    assert_true(kept >= 16 && kept < needed); /* all of level 1 was written out */
+    assert_ok(try_replay(&s, &policy, NULL, true, &rest, error));
+    assert_int_equal(rung_store_count(s.store), needed);
+    assert_same_replays(&whole, &rest, 3);
+    close_scene(&s);
+}
+
+static void what_cannot_be_replayed_is_refused(void **state)
+{
+    (void)state;
+    rung_replay *replay = NULL;
+    rung_cascade *cascade = replay_open(&files, "01", false, 1, "long_text: windows\n");
+    rung_timing timing = replay_timing(cascade);
+    assert_fails(rung_replay_create(cascade, NULL, NULL, 0, &timing, &replay, error), RUNG_UNSUPPORTED,
+                 "long_text windows");
+    rung_cascade_close(cascade);
+    cascade = replay_open(&files, "0123012", false, 1, "");
+    timing = replay_timing(cascade);
+    assert_fails(rung_replay_create(cascade, NULL, NULL, 0, &timing, &replay, error), RUNG_LIMIT, "7 levels");
+    rung_cascade_close(cascade);
+    cascade = replay_open(&files, "01", false, 1, "");
+    timing = replay_timing(cascade);
+    timing.level[1].num_layers = 3;
+    assert_fails(rung_replay_create(cascade, NULL, NULL, 0, &timing, &replay, error), RUNG_MISMATCH,
+                 "3 layers at level 2");
+    rung_cascade_close(cascade);
+    assert_null(replay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replays_are_the_live_answers),
+        cmocka_unit_test(as_many_threads_as_one),
+        cmocka_unit_test(calls_do_not_change_each_other),
+        cmocka_unit_test(what_the_record_has_not_is_said),
+        cmocka_unit_test(whole_texts_are_recorded),
+        cmocka_unit_test(a_text_that_no_level_takes_is_named),
+        cmocka_unit_test(a_fill_that_was_interrupted_goes_on),
+        cmocka_unit_test(what_cannot_be_replayed_is_refused),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }

@@ -1,6 +1,7 @@
 /* test_request.c: the state machine of a request: the workflow and what goes wrong in it, step by step with numbers worked out by hand, and
  * random sequences of events against what must hold for every one of them. */
 #include "base/prng.h"
+#include "cascade/confidence.h"
 #include "cascade/offload.h"
 #include "request_fixture.h"
 
@@ -610,6 +611,56 @@ static void honest_callers_always_finish(void **state)
     }
 }
 
+/* Who has the probabilities already gives them, and no logits. */
+static void probabilities_that_are_made_already_are_taken(void **state)
+{
+    (void)state;
+    const float *const all[] = {p60, p80, p95};
+    for (size_t i = 0; i < 6; i++) {
+        fixture made, given;
+        double calibrated[NUM_CLASSES], raw[NUM_CLASSES];
+        const float *logits = all[i % 3];
+        set_up(&made, 1, 1);
+        set_up(&given, 1, 1);
+        made.calibration.level[0].temperature = given.calibration.level[0].temperature = twos;
+        made.policy.raw_ensemble = given.policy.raw_ensemble = i < 3;
+        rung_calibrated_probabilities(&made.calibration.level[0], 2, logits, NUM_CLASSES, calibrated);
+        rung_raw_probabilities(&made.calibration.level[0], logits, NUM_CLASSES, raw);
+        const rung_event event = {
+            .kind = RUNG_EVENT_LOCAL_DONE, .exit_layer = 2, .num_layers = 3, .calibrated = calibrated, .raw = raw};
+        feed(&made, RUNG_EVENT_START, 0);
+        feed(&given, RUNG_EVENT_START, 0);
+        assert_int_equal(local_done(&made, logits, 0), rung_request_step(&given.request, &event));
+        const rung_level_result *a = &made.request.results[0];
+        const rung_level_result *b = &given.request.results[0];
+        assert_true(a->visited && b->visited && a->confidence == b->confidence);
+        assert_memory_equal(a->probabilities, b->probabilities, sizeof calibrated);
+    }
+    fixture f;
+    double calibrated[NUM_CLASSES] = {0.1, 0.9};
+    set_up(&f, 1, 1);
+    feed(&f, RUNG_EVENT_START, 0);
+    const rung_event no_such_exit = {
+        .kind = RUNG_EVENT_LOCAL_DONE, .exit_layer = 4, .num_layers = 3, .calibrated = calibrated};
+    rung_request_step(&f.request, &no_such_exit);
+    assert_false(f.request.results[0].visited);
+}
+
+/* Of all that is learned, 0 is the least: no request skips, where skipping is off. */
+static void a_level_is_skipped_only_where_that_is_on(void **state)
+{
+    (void)state;
+    for (int on = 0; on < 2; on++) {
+        fixture f;
+        set_up(&f, 1, 1);
+        f.policy.defer = RUNG_DEFER_LEARNED;
+        f.policy.offload.skip[0] = on ? 0.1 : 0;
+        feed(&f, RUNG_EVENT_START, 0);
+        assert_int_equal(local_done(&f, p80, 1), RUNG_ACTION_SEND); /* deferral 0 */
+        assert_int_equal(rung_request_skips_to(&f.request), on ? 3 : 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -617,6 +668,8 @@ int main(void)
         cmocka_unit_test(unsure_goes_up_and_pools),
         cmocka_unit_test(fitted_pools_answer_and_decide),
         cmocka_unit_test(policies_decide_differently),
+        cmocka_unit_test(probabilities_that_are_made_already_are_taken),
+        cmocka_unit_test(a_level_is_skipped_only_where_that_is_on),
         cmocka_unit_test(upper_level_uses_the_prior),
         cmocka_unit_test(top_never_sends),
         cmocka_unit_test(upstream_lost),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/numbers.json: expected values for the equations of the method, worked out with no code of rung.
+"""Writes tests/golden/numbers.json.zst: expected values for the equations of the method, worked out with no code of rung.
 
 Real numbers are computed with mpmath in 50 digits or with exact fractions, and rounded to double once, at the end.
 Logits, importances and attention inputs are exact in float32. Cases where a decision stands on the edge are exact in
@@ -14,6 +14,7 @@ import json
 import os
 import random
 import struct
+import subprocess
 from fractions import Fraction
 
 import mpmath
@@ -646,7 +647,7 @@ def binomial_cases():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-o", "--output", default=os.path.join(ROOT, "tests", "golden", "numbers.json"))
+    parser.add_argument("-o", "--output", default=os.path.join(ROOT, "tests", "golden", "numbers.json.zst"))
     arguments = parser.parse_args()
     sections = {
         "softmax": softmax_cases(),
@@ -674,7 +675,10 @@ def main():
         + "\n ]"
         for name, cases in sections.items()
     )
-    jsonl.replace(arguments.output, f'{{\n "made_by": "tools/golden_numbers.py",\n{body}\n}}\n'.encode())
+    text = f'{{\n "made_by": "tools/golden_numbers.py",\n{body}\n}}\n'.encode()
+    if arguments.output.endswith(".zst"):
+        text = subprocess.run(["zstd", "-cq", "-19"], input=text, stdout=subprocess.PIPE, check=True).stdout
+    jsonl.replace(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the inputs of examples/: reviews.jsonl (a seeded sample of IMDB test reviews) and lines.jsonl (made up).
+"""Writes the inputs of examples/: reviews.jsonl.zst (a seeded sample of IMDB test reviews) and lines.jsonl (made up).
 
 The sample is drawn from the whole file and keeps its order. Standard library and the zstd command only.
 
@@ -38,10 +38,10 @@ def main():
     rows = list(jsonl.read(os.path.join(arguments.shared, "data", "imdb", "test.jsonl.zst")))
     chosen = sorted(random.Random(arguments.seed).sample(range(len(rows)), arguments.reviews))
     sample = [{key: rows[index][key] for key in ("id", "text", "label")} for index in chosen]
-    jsonl.write(os.path.join(arguments.output, "reviews.jsonl"), sample)
+    jsonl.write(os.path.join(arguments.output, "reviews.jsonl.zst"), sample)
     jsonl.write(os.path.join(arguments.output, "lines.jsonl"), LINES)
     positive = sum(row["label"] == "pos" for row in sample)
-    print(f"reviews.jsonl: {len(sample)} reviews, {positive} pos, {len(sample) - positive} neg")
+    print(f"reviews.jsonl.zst: {len(sample)} reviews, {positive} pos, {len(sample) - positive} neg")
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ static rung_status read_reviews(demo_session *self, const rung_options *options,
 {
     const char *given = rung_options_text(options, RUNG_OPTION_DATA);
     char *path = given != NULL ? rung_path_join(NULL, given, error)
-                               : rung_path_join(cli_data_directory(options), "examples/reviews.jsonl", error);
+                               : rung_path_join(cli_data_directory(options), "examples/reviews.jsonl.zst", error);
     if (path == NULL) {
         return RUNG_NO_MEMORY;
     }

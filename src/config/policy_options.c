@@ -6,6 +6,7 @@
 #include "config/variant_text.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 static const char *plural(uint32_t count)
@@ -206,7 +207,7 @@ static void print_numbers(rung_buffer *out, const double *values, uint32_t count
 /* By bits: 0 and -0 are told apart, as their texts are. */
 static bool same(const double *a, const double *b)
 {
-    return memcmp(a, b, sizeof *a) == 0;
+    return *a == *b && signbit(*a) == signbit(*b);
 }
 
 static void print_by_level(rung_buffer *out, const double *values, uint32_t num_levels)

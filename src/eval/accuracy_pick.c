@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define CHANCE_Z 1.2815515655446004 /* nine in ten of a standard normal lie below */
+#define CHANCE_Z 0.8416212335729143 /* four in five of a standard normal lie below */
 
 /* The rows that may be looked at: those to tune on, then those to certify on. */
 typedef struct known_rows {
@@ -65,7 +65,7 @@ static rung_status search(const known_rows *known, const rung_entrant *entrant, 
         double spread;
         double seen = difference(known, &spread);
         double margin = spread * half_widths - tolerance;
-        if (seen >= margin || seen > best.difference) {
+        if (seen >= margin || seen - margin > best.difference - best.margin) {
             best = (rung_accuracy_pick){.pick = {.scheme = *scheme, .num_tested = entrant->num_front},
                                         .margin = margin,
                                         .difference = seen,

@@ -6,6 +6,7 @@
 #include "eval/frontier.h"
 #include "plan/certify.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,23 @@ static void sort_front(rung_entrant *entrant)
     }
 }
 
+static rung_status time_top(const rung_evaluation *evaluation, const rung_network *network, double *mean_ms,
+                            rung_error *error)
+{
+    const rung_rows *rows = &evaluation->study.tune;
+    rung_outcome *outcomes = rung_alloc(rows->count, sizeof *outcomes, "outcomes", error);
+    rung_pick top;
+    rung_status status = outcomes == NULL ? RUNG_NO_MEMORY : rung_pick_top(evaluation, &top, error);
+    if (status == RUNG_OK) {
+        status = rung_scheme_replay(&evaluation->study, &top.scheme, network, rows, false, outcomes, error);
+    }
+    if (status == RUNG_OK) {
+        *mean_ms = rung_summarize(&evaluation->study, rows, outcomes).mean_ms;
+    }
+    free(outcomes);
+    return status;
+}
+
 rung_status rung_entrant_tune(const rung_evaluation *evaluation, const rung_method *method, const rung_network *network,
                               size_t trials, const rung_progress *progress, rung_entrant *entrant, rung_error *error)
 {
@@ -80,6 +98,9 @@ rung_status rung_entrant_tune(const rung_evaluation *evaluation, const rung_meth
     }
     if (status == RUNG_OK) {
         status = add_frontier(&made, false, error);
+    }
+    if (status == RUNG_OK) {
+        status = time_top(evaluation, network, &made.top_ms, error);
     }
     if (status != RUNG_OK) {
         rung_entrant_deinit(&made);
@@ -146,7 +167,19 @@ rung_status rung_pick_named(const rung_evaluation *evaluation, const char *polic
 
 rung_status rung_pick_top(const rung_evaluation *evaluation, rung_pick *pick, rung_error *error)
 {
-    return rung_pick_named(evaluation, "single", 1, pick, error);
+    rung_status status = rung_pick_named(evaluation, "single", 1, pick, error);
+    if (status == RUNG_OK) {
+        pick->is_top = true;
+    }
+    return status;
+}
+
+const char *rung_pick_certified_word(const rung_pick *pick)
+{
+    if (!pick->certified) {
+        return "no: the top level alone";
+    }
+    return pick->is_top ? "the top level alone is faster" : "yes";
 }
 
 rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_entrant *entrant, double agreement,
@@ -169,8 +202,11 @@ rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_ent
         latency_ms[i] = entrant->candidates.items[entrant->front[i]].tuned.mean_ms;
     }
     made.num_held = held;
-    if (status == RUNG_OK && rung_certify_fastest(order, held, latency_ms, &fastest)) {
-        made.certified = true;
+    if (status == RUNG_OK) {
+        made.certified = rung_certify_fastest(order, held, latency_ms, &fastest);
+        made.is_top = !made.certified || latency_ms[fastest] >= entrant->top_ms;
+    }
+    if (status == RUNG_OK && !made.is_top) {
         made.scheme = entrant->candidates.items[entrant->front[fastest]].scheme;
     } else if (status == RUNG_OK) {
         rung_pick top = {.certified = false};
@@ -185,7 +221,8 @@ rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_ent
 
 static void pick_best(const rung_entrant *entrant, double wanted, bool by_agreement, rung_pick *pick)
 {
-    const rung_candidate *best = NULL;
+    assert(entrant->num_front > 0); /* a tuned method has a frontier */
+    const rung_candidate *best = &entrant->candidates.items[entrant->front[0]];
     double most = -1;
     for (size_t i = 0; i < entrant->num_front; i++) { /* fastest first */
         const rung_candidate *at = &entrant->candidates.items[entrant->front[i]];

@@ -17,6 +17,7 @@ typedef struct rung_entrant {
     size_t front
         [RUNG_CONTEST_MOST_FRONT]; /* candidates that are worth having on the rows to tune on: by agreement and by accuracy, fastest first */
     size_t num_front;
+    double top_ms; /* mean time of the top level alone on the rows to tune on */
 } rung_entrant;
 
 /* Tunes the method for a network (NULL: as the cascade says). The same trials and seed for every method. */
@@ -28,8 +29,9 @@ void rung_entrant_deinit(rung_entrant *entrant);
 /* The policy that a method would deploy. */
 typedef struct rung_pick {
     rung_scheme scheme;
-    bool certified;    /* false: none of the method's policies was, and the scheme is the top level alone */
-    size_t num_held;   /* policies that hold together */
+    bool certified;  /* false: none of the method's policies was, and the scheme is the top level alone */
+    bool is_top;     /* the scheme is the top level alone, as none was certified or none of those that were is faster */
+    size_t num_held; /* policies that hold together */
     size_t num_tested; /* of the front */
 } rung_pick;
 
@@ -40,8 +42,11 @@ rung_status rung_pick_top(const rung_evaluation *evaluation, rung_pick *pick, ru
 rung_status rung_pick_named(const rung_evaluation *evaluation, const char *policy, double threshold, rung_pick *pick,
                             rung_error *error) RUNG_WARN_UNUSED;
 
+/* For tables: "yes", or why it is the top level alone. */
+const char *rung_pick_certified_word(const rung_pick *pick);
+
 /* Certifies the front for "agreement with the top level at least `agreement`" at `delta` on the certify rows, safest first by the rows to tune on, and picks the
- * fastest that holds. The top level alone agrees by definition. */
+ * fastest that holds. The top level alone agrees by definition: it is taken where none holds, and where it is faster on the rows to tune on. */
 rung_status rung_pick_agreeing(const rung_evaluation *evaluation, const rung_entrant *entrant, double agreement,
                                double delta, rung_pick *pick, rung_error *error) RUNG_WARN_UNUSED;
 

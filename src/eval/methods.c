@@ -18,10 +18,10 @@ static const double sureness[] = {0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.9
 /* Entropy in nats: of two classes at .99, .98 … .55. */
 static const double entropies[] = {0,    0.02, 0.04,  0.056, 0.075, 0.098, 0.12, 0.15, 0.18, 0.2,
                                    0.23, 0.27, 0.325, 0.38,  0.44,  0.5,   0.56, 0.61, 0.65};
-static const double little[] = {0, 0.52, 0.55, 0.58, 0.62, 0.66, 0.7, 0.75, 0.8, 0.86};
+static const double little[] = {0, 0.52, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.86, 0.92};
 static const double shares[] = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
-static const double speedups[] = {1.2, 1.5, 2, 3};
-static const double retentions[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+static const double speedups[] = {1.5, 2};
+static const double retentions[] = {0.5, 0.7};
 
 #define COUNT(values) (sizeof(values) / sizeof(values)[0])
 #define ADD(method, knob_name, setter, at_level, list, usual_index)                                                    \
@@ -186,7 +186,6 @@ static void add_exits(rung_method *method)
 {
     static const double rules[] = {RUNG_EXIT_OFF, RUNG_EXIT_AGREE, RUNG_EXIT_ENTROPY};
     ADD(method, "exit rule", set_rule, 0, rules, 2);
-    ADD(method, "exit tau", set_tau, 0, tau_js, 4);
     ADD(method, "exit confidence", set_sureness, 0, sureness, 5);
     ADD(method, "first layer", set_first_layer, 0, first_layers, 0);
     ADD(method, "entropy 1", set_entropy, 1, entropies, 8);
@@ -208,7 +207,7 @@ void rung_method_rung(const rung_cascade *cascade, unsigned without, rung_method
         static const double last[] = {RUNG_WEIGHTS_LAST};
         ADD(method, "weights", set_weights, 0, last, 0);
     } else {
-        ADD(method, "weights", set_weights, 0, weights, 2);
+        ADD(method, "weights", set_weights, 0, weights, 1);
     }
     if (without & (RUNG_PART_POOLED | RUNG_PART_ENSEMBLE)) {
         ADD(method, "pooled", set_pooled, 0, no, 0);
@@ -305,13 +304,13 @@ static void add_cocktail(const rung_cascade *cascade, rung_method *method)
 static void add_layer_skip(const rung_cascade *cascade, rung_method *method)
 {
     add_plain(cascade, method);
-    ADD(method, "speedup", set_amount, 0, speedups, 2);
+    ADD(method, "speedup", set_amount, 0, speedups, 0);
 }
 
 static void add_power_bert(const rung_cascade *cascade, rung_method *method)
 {
     add_plain(cascade, method);
-    ADD(method, "share", set_amount, 0, retentions, 4);
+    ADD(method, "share", set_amount, 0, retentions, 1);
 }
 
 static void add_random(const rung_cascade *cascade, rung_method *method)

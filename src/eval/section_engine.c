@@ -154,7 +154,7 @@ static rung_status add_steps(const ladder *l, size_t peer, rung_table *table, do
         }
         rung_table_text(table, l->peers[peer].name);
         rung_table_text(table, step_names[s]);
-        rung_table_text(table, s == TOP ? "by definition" : l->picks[s].certified ? "yes" : "no: the top level alone");
+        rung_table_text(table, s == TOP ? "by definition" : rung_pick_certified_word(&l->picks[s]));
         rung_table_number(table, measured->summary.mean_ms);
         rung_table_number(table, measured->summary.agreement);
         rung_table_interval(table, factor);

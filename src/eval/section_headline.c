@@ -93,7 +93,7 @@ static void add_certified(const headline *h, rung_table *table, size_t i)
 {
     const rung_contender *item = &h->items[i];
     rung_table_text(table, item->name);
-    rung_table_text(table, i == TOP ? "by definition" : item->pick.certified ? "yes" : "no: the top level alone");
+    rung_table_text(table, i == TOP ? "by definition" : rung_pick_certified_word(&item->pick));
     rung_table_interval(table, item->mean_ms);
     rung_table_interval(table, item->p95_ms);
     rung_table_interval(table, item->accuracy);
@@ -140,8 +140,9 @@ static void write_introduction(const headline *h, rung_report *report)
         report,
         "Each method's policies that are worth having on the rows to tune on are tested on the rows to "
         "certify on, safest first; the fastest of those that hold is deployed and measured on the %zu rows "
-        "to report on, which were not looked at before. A method none of whose policies holds deploys the "
-        "top level alone. What a certificate says: %s",
+        "to report on, which were not looked at before. A method none of whose policies holds deploys "
+        "the top level alone, and so does one whose policies that hold are all slower than that. What a certificate "
+        "says: %s",
         study->report.count, statement.data == NULL ? "" : statement.data);
     report->text.failed = report->text.failed || statement.failed;
     rung_buffer_deinit(&statement);

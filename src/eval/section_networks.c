@@ -91,7 +91,7 @@ static void add_case(survey *s, const char *network, const rung_contender *items
         const rung_contender *item = &items[i];
         const char *certified = i == TOP ? "by definition" : i == PAPER_TABI ? "not asked" : NULL;
         if (certified == NULL) {
-            certified = item->pick.certified ? "yes" : "no: the top level alone";
+            certified = rung_pick_certified_word(&item->pick);
         }
         rung_table_text(&s->table, network);
         rung_table_text(&s->table, item->name);

@@ -203,7 +203,7 @@ static void write_paper_goal(const arena *a, rung_report *report)
                            i == 0 ? "" : "; ", thresholds[i], tabi->ours_faster.value, tabi->ours_faster.low,
                            tabi->ours_faster.high, tabi->ours_accuracy.value * 100, tabi->ours_accuracy.low * 100,
                            tabi->ours_accuracy.high * 100,
-                           a->duels[i].found ? "" : " (no policy had the margin; the most accurate one is taken)");
+                           a->duels[i].found ? "" : " (no policy had the margin; the nearest one is taken)");
     }
     rung_report_goal(
         report, reached,
@@ -252,7 +252,7 @@ static void write_introduction(rung_report *report)
     rung_report_text(
         report,
         "Against Tabi as the paper sets it, ours is the fastest policy whose accuracy on the rows to tune on and "
-        "to certify on exceeds Tabi's there by a margin: large enough that, with chance 9 in 10, the paired "
+        "to certify on exceeds Tabi's there by a margin: large enough that, with chance 4 in 5, the paired "
         "interval of the difference on the rows to report on lies above -%g points. Against tuned Tabi both pick "
         "by the same rule: the fastest policy whose accuracy on the rows to tune on is at most %g points below the "
         "top level's there; or the fastest that is certified to agree with the top level on %g %%. The links "

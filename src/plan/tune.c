@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAMPLED_SHARE 0.35 /* of the trials are drawn at random */
+/* Of the trials: the usual settings with one or two changed; then all drawn at random. The rest go to changes of the best. */
+#define NEAR_SHARE 0.1
+#define SAMPLED_SHARE 0.35
 #define ACCURACY_TARGETS 5
 
 /* Below the best accuracy seen. */
@@ -81,18 +83,38 @@ static size_t draw(tuning *t, size_t below)
     return (size_t)rung_prng_below(&t->random, below);
 }
 
-static rung_status sample(tuning *t, rung_error *error)
+/* The usual settings, and then those with one or two changed. */
+static void draw_near(tuning *t, uint8_t *choice)
 {
     const rung_search *search = t->search;
-    size_t wanted = (size_t)(SAMPLED_SHARE * (double)search->trials);
+    for (size_t k = 0; k < search->num_knobs; k++) {
+        choice[k] = (uint8_t)search->knobs[k].usual;
+    }
+    size_t changes = t->tried == 0 || search->num_knobs == 0 ? 0 : 1 + draw(t, 2);
+    for (size_t i = 0; i < changes; i++) {
+        size_t k = draw(t, search->num_knobs);
+        choice[k] = (uint8_t)draw(t, search->knobs[k].num_values);
+    }
+}
+
+static void draw_all(tuning *t, uint8_t *choice)
+{
+    for (size_t k = 0; k < t->search->num_knobs; k++) {
+        const rung_knob *knob = &t->search->knobs[k];
+        choice[k] = (uint8_t)(draw(t, 2) == 0 ? knob->usual : draw(t, knob->num_values));
+    }
+}
+
+/* Draws until `share` of the trials, and one at least, are tried, or nothing new is found. */
+static rung_status sample(tuning *t, double share, void (*draw_choice)(tuning *t, uint8_t *choice), rung_error *error)
+{
+    size_t part = (size_t)(share * (double)t->search->trials);
+    size_t wanted = part > 0 ? part : 1;
     rung_status status = RUNG_OK;
     for (size_t attempt = 0; status == RUNG_OK && t->tried < wanted && attempt < 4 * wanted; attempt++) {
         uint8_t choice[RUNG_TUNE_MAX_KNOBS] = {0};
         const rung_candidate *made;
-        for (size_t k = 0; k < search->num_knobs; k++) {
-            const rung_knob *knob = &search->knobs[k];
-            choice[k] = (uint8_t)(draw(t, 2) == 0 ? knob->usual : draw(t, knob->num_values));
-        }
+        draw_choice(t, choice);
         status = try_choice(t, choice, &made, error);
     }
     return status;
@@ -191,7 +213,10 @@ rung_status rung_tune(const rung_study *study, const rung_search *search, const 
     t.seen = rung_alloc(search->trials, sizeof *t.seen, "candidates", error);
     rung_status status = made.items == NULL || t.outcomes == NULL || t.seen == NULL ? RUNG_NO_MEMORY : RUNG_OK;
     if (status == RUNG_OK) {
-        status = sample(&t, error);
+        status = sample(&t, NEAR_SHARE, draw_near, error);
+    }
+    if (status == RUNG_OK) {
+        status = sample(&t, SAMPLED_SHARE, draw_all, error);
     }
     if (status == RUNG_OK) {
         status = refine(&t, error);

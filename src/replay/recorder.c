@@ -122,13 +122,18 @@ static rung_status open_worker(const filling *shared, worker **made, rung_error 
     return RUNG_OK;
 }
 
-static void ask(slot *self, const rung_input *input)
+static rung_status ask(slot *self, const rung_input *input, rung_error *error)
 {
     rung_stage *stage = &self->stage[0];
+    rung_status status = rung_check_text("text", input->text, input->text_bytes, error);
+    if (status == RUNG_OK && input->text_pair != NULL) {
+        status = rung_check_text("text_pair", input->text_pair, input->text_pair_bytes, error);
+    }
     stage->text[0] = (rung_text){input->text, input->text_bytes};
     stage->text[1] = (rung_text){input->text_pair, input->text_pair_bytes};
     stage->has_pair = input->text_pair != NULL;
     stage->tokens_arrived = false;
+    return status;
 }
 
 /* Hands a visit what the record has of its text, as if the model had just run: then it can prune. */
@@ -198,7 +203,8 @@ static rung_status read_text(const filling *shared, slot *at, uint32_t level, ru
     if (status == RUNG_OK) {
         cell->num_tokens = (uint32_t)visit->did.tokens;
         cell->truncated = (uint32_t)visit->did.truncated_tokens;
-        cell->text_bytes = stage->tokens_arrived ? 0 : (uint32_t)(stage->text[0].bytes + stage->text[1].bytes);
+        size_t bytes = stage->text[0].bytes + (stage->has_pair ? stage->text[1].bytes : 0);
+        cell->text_bytes = stage->tokens_arrived ? 0 : (uint32_t)bytes;
         cell->words = (uint32_t)visit->did.words;
         cell->kept_words = cell->words;
     }
@@ -227,8 +233,7 @@ static rung_status climb(const filling *shared, worker *self, slot *at, const ru
     rung_cell *asked = rung_tape_cell(shared->tape, wanted->row, 0);
     bool is_whole = wanted->cell == UINT32_C(1)
                                         << (level - 1); /* none computed before; one such cell a row and level */
-    rung_status status = RUNG_OK;
-    ask(at, &shared->recorder->inputs[wanted->row]);
+    rung_status status = ask(at, &shared->recorder->inputs[wanted->row], error);
     for (uint32_t l = 1; status == RUNG_OK && l < level; l++) {
         uint32_t below = wanted->cell & ((2u << (l - 1)) - 1);
         uint32_t unused;
@@ -246,16 +251,22 @@ static rung_status climb(const filling *shared, worker *self, slot *at, const ru
     return status;
 }
 
+/* Whether entries of shared->level have states and importance. Variants give no importance, and nothing reads their states. */
+static bool keeps_all(const filling *shared)
+{
+    return shared->recorder->keeps_all[shared->level - 1] && shared->policy.variant.kind == RUNG_VARIANT_NONE;
+}
+
 /* Memory for all that the model says of the text. */
 static rung_status make_job(const filling *shared, slot *at, rung_error *error)
 {
     const rung_model *model = model_at(shared, shared->level);
     const rung_job *read = &at->visit[shared->level - 1].job;
-    bool lower = shared->level < cascade_of(shared)->num_levels && shared->policy.variant.kind == RUNG_VARIANT_NONE;
+    bool all = keeps_all(shared);
     size_t layers = model->config.num_layers;
     size_t classes = model->config.num_labels;
-    size_t states = lower ? layers * model->config.hidden_size : 0;
-    size_t importance = lower ? layers * read->num_tokens : 0;
+    size_t states = all ? layers * model->config.hidden_size : 0;
+    size_t importance = all ? layers * read->num_tokens : 0;
     void *values = at->values;
     rung_status status = rung_grow(&values, &at->num_values, classes + layers * (classes + 1) + states + importance,
                                    sizeof(float), "record", error);
@@ -265,9 +276,9 @@ static rung_status make_job(const filling *shared, slot *at, rung_error *error)
     }
     at->all_logits = at->values + classes;
     at->compute_s = at->all_logits + layers * classes;
-    at->all_states = lower ? at->compute_s + layers : NULL;
-    at->importance = lower ? at->all_states + states : NULL;
-    at->importance_layers = lower ? (uint32_t)layers : 0;
+    at->all_states = all ? at->compute_s + layers : NULL;
+    at->importance = all ? at->all_states + states : NULL;
+    at->importance_layers = all ? (uint32_t)layers : 0;
     for (size_t i = 0; i < layers * (classes + 1); i++) {
         at->all_logits[i] = (float)NAN; /* of layers without an exit, or that do not run */
     }
@@ -306,6 +317,22 @@ static rung_status store_job(filling *shared, slot *at, rung_error *error)
     return status == RUNG_OK && done % FLUSH_AFTER == 0 ? rung_store_flush(shared->recorder->store, error) : status;
 }
 
+/* An entry has what this level's entries have: a record is a file, and files are untrusted. */
+static rung_status check_entry(const filling *shared, const slot *at, rung_error *error)
+{
+    const rung_model_config *config = &model_at(shared, shared->level)->config;
+    rung_record_entry known;
+    rung_store_get(shared->recorder->store, at->entry, &known);
+    bool fits = known.num_tokens == at->visit[shared->level - 1].job.num_tokens &&
+                known.num_layers == config->num_layers && known.num_classes == config->num_labels;
+    if (keeps_all(shared)) {
+        fits = fits && known.hidden_size == config->hidden_size && known.importance_layers == config->num_layers;
+    }
+    return fits ? RUNG_OK
+                : rung_fail(error, RUNG_MISMATCH, "what the record has of its text at level %u is of another model",
+                            shared->level);
+}
+
 /* Reads the texts of a chunk, and makes jobs of those that the record has not. */
 static rung_status read_chunk(const filling *shared, worker *self, const rung_wanted *wanted, size_t count,
                               rung_cell *cells, size_t *num_jobs, rung_error *error)
@@ -327,6 +354,10 @@ static rung_status read_chunk(const filling *shared, worker *self, const rung_wa
                                      read->type_ids, read->num_tokens);
         at->entry = rung_store_find(shared->recorder->store, &at->key);
         if (at->entry != SIZE_MAX) {
+            status = check_entry(shared, at, error);
+            if (status != RUNG_OK) {
+                return rung_fail_in(error, "input %u", wanted[i].row);
+            }
             continue;
         }
         if (!shared->may_compute) {
@@ -347,21 +378,19 @@ static rung_status fill_chunk(filling *shared, worker *self, const rung_wanted *
     rung_cell cells[CHUNK] = {{0}};
     size_t num_jobs = 0;
     const rung_variant *variant = &shared->tape->reading.variant;
-    bool plain = variant->kind == RUNG_VARIANT_NONE;
     rung_status status = read_chunk(shared, self, wanted, count, cells, &num_jobs, error);
     if (status != RUNG_OK) {
         return status;
     }
-    bool lower = shared->level < cascade_of(shared)->num_levels;
     uint32_t layers = (uint32_t)model_at(shared, shared->level)->config.num_layers;
-    rung_batch_run(&self->batch, self->jobs, num_jobs, plain && lower ? layers : 0, plain ? NULL : variant);
+    rung_batch_run(&self->batch, self->jobs, num_jobs, keeps_all(shared) ? layers : 0, variant);
     for (size_t i = 0; status == RUNG_OK && i < count; i++) {
         slot *at = &self->slots[i];
         if (at->entry == SIZE_MAX) {
             status = store_job(shared, at, error);
         }
         cells[i].entry = (uint32_t)at->entry + 1;
-        if (status == RUNG_OK && lower) {
+        if (status == RUNG_OK && shared->level < cascade_of(shared)->num_levels) {
             status = prune(shared, self, at, shared->level, &cells[i], error);
         }
         if (status == RUNG_OK) {
@@ -424,6 +453,12 @@ void rung_recorder_identify(rung_recorder *recorder)
             }
         }
         rung_sha256_hex(&hash, recorder->identity[l]);
+    }
+    uint32_t top = cascade->num_levels - 1;
+    for (uint32_t l = 0; l < top; l++) {
+        recorder->keeps_all[l] = true;
+        recorder->keeps_all[top] =
+            recorder->keeps_all[top] || strcmp(recorder->identity[l], recorder->identity[top]) == 0;
     }
 }
 

@@ -24,12 +24,33 @@ struct rung_replay {
     rung_exit_table *tables[RUNG_TAPE_LIMIT_LEVELS][TABLES]; /* the one used last first; NULL: none */
 };
 
-rung_status rung_replay_create(const rung_cascade *cascade, rung_store *store, const rung_input *inputs, size_t count,
-                               const rung_timing *timing, rung_replay **replay, rung_error *error)
+static rung_status check(const rung_cascade *cascade, const rung_timing *timing, rung_error *error)
 {
     if (cascade->num_levels > RUNG_TAPE_LIMIT_LEVELS) {
         return rung_fail(error, RUNG_LIMIT, "a replay of %u levels; the limit is %d", cascade->num_levels,
                          RUNG_TAPE_LIMIT_LEVELS);
+    }
+    if (cascade->config.long_text == RUNG_LONG_TEXT_WINDOWS) {
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "long_text windows: a replay reads as much of a text as a model does at once; use truncate");
+    }
+    for (uint32_t l = 0; l < cascade->num_levels; l++) {
+        size_t layers = cascade->level[l].model->config.num_layers;
+        if (timing->num_levels != cascade->num_levels || timing->level[l].num_layers != layers) {
+            return rung_fail(error, RUNG_MISMATCH,
+                             "the profile has %u levels and %u layers at level %u, the cascade %u and %zu",
+                             timing->num_levels, timing->level[l].num_layers, l + 1, cascade->num_levels, layers);
+        }
+    }
+    return RUNG_OK;
+}
+
+rung_status rung_replay_create(const rung_cascade *cascade, rung_store *store, const rung_input *inputs, size_t count,
+                               const rung_timing *timing, rung_replay **replay, rung_error *error)
+{
+    rung_status status = check(cascade, timing, error);
+    if (status != RUNG_OK) {
+        return status;
     }
     rung_replay *made = rung_alloc(1, sizeof *made, "replay", error);
     uint64_t *keys = rung_alloc(count, sizeof *keys, "replay", error);

@@ -8,7 +8,8 @@
 
 typedef struct rung_replay rung_replay;
 
-/* Lends all arguments. inputs [count]. RUNG_LIMIT: more than RUNG_TAPE_LIMIT_LEVELS levels. */
+/* Lends all arguments. inputs [count]. RUNG_LIMIT: more than RUNG_TAPE_LIMIT_LEVELS levels. RUNG_UNSUPPORTED: a cascade that reads long texts as windows.
+ * RUNG_MISMATCH: a timing of other levels. */
 rung_status rung_replay_create(const rung_cascade *cascade, rung_store *store, const rung_input *inputs, size_t count,
                                const rung_timing *timing, rung_replay **replay, rung_error *error) RUNG_WARN_UNUSED;
 void rung_replay_free(rung_replay *replay);

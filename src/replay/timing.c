@@ -118,19 +118,26 @@ static rung_status read_root(const json_t *root, const char *path, const char *o
     return RUNG_OK;
 }
 
+rung_status rung_timing_parse(const char *text, size_t size, const char *path, const char *origin, rung_timing *timing,
+                              rung_error *error)
+{
+    json_error_t where;
+    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+    rung_status status =
+        root == NULL ? rung_fail(error, RUNG_INVALID, "%s: %d:%d: %s", path, where.line, where.column, where.text)
+                     : read_root(root, path, origin, timing, error);
+    json_decref(root);
+    return status;
+}
+
 rung_status rung_timing_load(const char *path, const char *origin, rung_timing *timing, rung_error *error)
 {
     char *text = NULL;
     size_t size;
     rung_status status = rung_read_file(path, MAX_FILE_BYTES, &text, &size, error);
-    if (status != RUNG_OK) {
-        return status;
+    if (status == RUNG_OK) {
+        status = rung_timing_parse(text, size, path, origin, timing, error);
     }
-    json_error_t where;
-    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
-    status = root == NULL ? rung_fail(error, RUNG_INVALID, "%s: %d:%d: %s", path, where.line, where.column, where.text)
-                          : read_root(root, path, origin, timing, error);
-    json_decref(root);
     free(text);
     return status;
 }

@@ -25,8 +25,12 @@ rung_status rung_timing_of(const rung_profile *profile, rung_timing *timing, run
 /* As JSON, to the same bits back. `origin`: what was profiled, as rung_store_open has it; on reading it is compared. */
 rung_status rung_timing_save(const rung_timing *timing, const char *origin, const char *path,
                              rung_error *error) RUNG_WARN_UNUSED;
-/* RUNG_NOT_FOUND: no such file. RUNG_MISMATCH: of something else. */
+/* RUNG_NOT_FOUND: no such file. RUNG_MISMATCH: of something else. RUNG_INVALID: not such a file. */
 rung_status rung_timing_load(const char *path, const char *origin, rung_timing *timing,
                              rung_error *error) RUNG_WARN_UNUSED;
+
+/* The same of the text [size] of the file `path`. */
+rung_status rung_timing_parse(const char *text, size_t size, const char *path, const char *origin, rung_timing *timing,
+                              rung_error *error) RUNG_WARN_UNUSED;
 
 #endif

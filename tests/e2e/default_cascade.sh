@@ -3,9 +3,10 @@
 . "$(dirname "$0")/lib.sh"
 
 export RUNG_DATA=$root
-head -n 12 "$root/examples/reviews.jsonl" >"$work/reviews.jsonl"
+zstd -dcq "$root/examples/reviews.jsonl.zst" >"$work/all.jsonl"
+head -n 12 "$work/all.jsonl" >"$work/reviews.jsonl"
 # The starts of 24 reviews: enough rows for a fit, and quick.
-head -n 24 "$root/examples/reviews.jsonl" | sed -E 's/"text": ?"([^"\\]{1,200})([^"\\]|\\.)*"/"text":"\1"/' >"$work/rows.jsonl"
+head -n 24 "$work/all.jsonl" | sed -E 's/"text": ?"([^"\\]{1,200})([^"\\]|\\.)*"/"text":"\1"/' >"$work/rows.jsonl"
 
 demo_prints_the_table_and_five_reviews() {
     run demo --once --data "$work/reviews.jsonl"

@@ -150,12 +150,14 @@ def in_thread(function, *arguments):
     return Handle()
 
 
+def review_lines():
+    """The lines of examples/reviews.jsonl.zst, as bytes with their newlines."""
+    path = os.path.join(ROOT, "examples", "reviews.jsonl.zst")
+    whole = subprocess.run(["zstd", "-dcq", "--", path], stdout=subprocess.PIPE, check=True).stdout
+    return [line + b"\n" for line in whole.split(b"\n") if line]
+
+
 def reviews(limit=None, longest=10 ** 9):
-    """[(id, text)] of examples/reviews.jsonl."""
-    rows = []
-    with open(os.path.join(ROOT, "examples", "reviews.jsonl"), encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
-            if len(row["text"]) <= longest:
-                rows.append((row["id"], row["text"]))
-    return rows[:limit]
+    """[(id, text)] of the examples."""
+    rows = [(row["id"], row["text"]) for row in map(json.loads, review_lines())]
+    return [row for row in rows if len(row[1]) <= longest][:limit]

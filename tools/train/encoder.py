@@ -269,6 +269,8 @@ class Encoder:
         save_file(half, os.path.join(part, "model.safetensors"), {"format": "pt"})
         if exits:
             save_file(exits, os.path.join(part, "exits.safetensors"), {"format": "pt"})
+        for name in os.listdir(part):
+            os.chmod(os.path.join(part, name), 0o644)  # safetensors writes files that only their owner reads
         shutil.rmtree(old, ignore_errors=True)
         if os.path.exists(directory):
             os.rename(directory, old)
