@@ -158,7 +158,9 @@ static void man(void **state)
     assert_false(text.failed);
     assert_true(strncmp(text.data, ".TH RUNG 1 ", 11) == 0);
     assert_non_null(strstr(text.data, "\n.B \\-\\-policy, \\-\\-policy.name NAME\n"));
-    assert_non_null(strstr(text.data, ". Commands: classify, demo, quantize, fit, bench, profile, eval, serve, config, completion, man.\n"));
+    assert_non_null(
+        strstr(text.data,
+               ". Commands: classify, demo, quantize, fit, bench, profile, eval, serve, config, completion, man.\n"));
     /* No line of text is taken for a request. */
     for (const char *line = text.data; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n' ? 1 : 0;

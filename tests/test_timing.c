@@ -11,8 +11,8 @@ static void a_layer_without_exit_costs_what_the_next_exit_does(void **state)
     (void)state;
     rung_profile_exit exits[2] = {{.layer = 2, .curve = {.a_ms = 1, .b_ms_per_token = 0.1}},
                                   {.layer = 5, .curve = {.a_ms = 3, .b_ms_per_token = 0.2}}};
-    rung_profile profile = {
-        .num_levels = 1, .levels = {{.tokenize_ms = 0.5 * RUNG_PROFILE_TEXT_BYTES, .num_exits = 2, .exits = exits}}};
+    rung_profile profile = {.num_levels = 1,
+                            .levels = {{.tokenize_ms = 0.5 * RUNG_PROFILE_TEXT_BYTES, .num_exits = 2, .exits = exits}}};
     rung_timing timing;
     assert_ok(rung_timing_of(&profile, &timing, error));
     assert_int_equal(timing.num_levels, 1);

@@ -1,5 +1,5 @@
-/* test_tune.c: searches of settings: as many trials as asked for, none twice, the usual settings first, the same from the same seed; and the fastest of what was
- * found. */
+/* test_tune.c: searches of settings: as many trials as asked for, none twice, the usual settings first, the same from the same seed; and the fastest of
+ * what was found. */
 #include "plan/tune.h"
 #include "plan_fixture.h"
 
