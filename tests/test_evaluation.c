@@ -285,7 +285,7 @@ static void directories(void **state)
                  "/nonexistent/report: cannot make the directory");
     is_closed(&evaluation);
     options = options_of(path_data);
-    assert_fails(rung_evaluation_open(cascade, &options, &evaluation, error), RUNG_IO, "is not a directory");
+    assert_fails(rung_evaluation_open(cascade, &options, &evaluation, error), RUNG_INVALID, "is not a directory");
     is_closed(&evaluation);
     /* One that is not there is made; where nothing can be written, the record cannot be made. */
     char *outer = fixture_directory();

@@ -25,7 +25,7 @@ static void refusals(void **state)
     (void)state;
     char *directory = fixture_directory();
     rung_traces traces = {0};
-    assert_fails(rung_traces_load("/nonexistent", &traces, error), RUNG_IO, "/nonexistent");
+    assert_fails(rung_traces_load("/nonexistent", &traces, error), RUNG_NOT_FOUND, "/nonexistent");
     assert_fails(rung_traces_load(directory, &traces, error), RUNG_NOT_FOUND, "has no traces");
     fixture_write(directory, "good.csv", "t_s,rtt_ms\n0,20\n1,30\n");
     fixture_write(directory, "bad.csv", "t_s,rtt_ms\n0,fast\n");

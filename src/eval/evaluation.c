@@ -108,7 +108,7 @@ static rung_status make_directory(const char *path, rung_error *error)
         return rung_fail(error, RUNG_IO, "%s: cannot make the directory: %s", path, strerror(errno));
     }
     if (!rung_path_is_directory(path)) {
-        return rung_fail(error, RUNG_IO, "%s: is not a directory", path);
+        return rung_fail(error, RUNG_INVALID, "%s: is not a directory", path);
     }
     return RUNG_OK;
 }

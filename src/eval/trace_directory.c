@@ -56,7 +56,8 @@ rung_status rung_traces_load(const char *directory, rung_traces *traces, rung_er
 {
     DIR *listing = opendir(directory);
     if (listing == NULL) {
-        return rung_fail(error, RUNG_IO, "%s: cannot read the directory of traces: %s", directory, strerror(errno));
+        rung_status status = errno == ENOENT || errno == ENOTDIR ? RUNG_NOT_FOUND : RUNG_IO;
+        return rung_fail(error, status, "%s: cannot read the directory of traces: %s", directory, strerror(errno));
     }
     rung_traces made = {.count = 0};
     rung_status status = RUNG_OK;

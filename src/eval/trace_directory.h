@@ -16,7 +16,7 @@ typedef struct rung_traces {
     size_t capacity;
 } rung_traces;
 
-/* Reads every file that ends in .csv or .csv.zst. RUNG_IO: the directory cannot be read; RUNG_NOT_FOUND: it has none; errors of a file name it. */
+/* Reads every file that ends in .csv or .csv.zst. RUNG_IO: the directory cannot be read; RUNG_NOT_FOUND: there is no such directory, or it has none; errors of a file name it. */
 rung_status rung_traces_load(const char *directory, rung_traces *traces, rung_error *error) RUNG_WARN_UNUSED;
 void rung_traces_deinit(rung_traces *traces);
 

@@ -16,7 +16,7 @@ help_of_each_command() {
     run --help
     expect_status 0
     expect_stdout "classify" "quantize" "fit" "bench" "demo"
-    for name in classify quantize fit bench demo profile; do
+    for name in classify quantize fit bench demo profile eval; do
         run "$name" --help
         expect_status 0
         expect_stdout "$name" "--help"
