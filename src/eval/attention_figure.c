@@ -138,7 +138,7 @@ static void put_word(strip *s, const rung_word *word, size_t index, size_t *toke
     bool open = false; /* there is a box to add to */
     bool kept = false;
     uint32_t begin = word->begin;
-    uint32_t end = word->begin;
+    uint32_t end = begin;
     double importance = 0;
     for (; *token < s->view.count; (*token)++) {
         if (s->view.special[*token]) {

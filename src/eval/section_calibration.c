@@ -331,6 +331,9 @@ static void write_goal(const examined *x, rung_report *report, const double *ece
 
 static rung_status examine(examined *x, rung_table *table, double *ece, rung_error *error)
 {
+    for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
+        ece[l] = NAN; /* nothing gets there */
+    }
     rung_status status = reserve(x, error);
     if (status == RUNG_OK) {
         status = replay(x, error);

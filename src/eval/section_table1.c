@@ -265,11 +265,12 @@ static rung_status write_ours(const rung_evaluation *evaluation, rung_report *re
     };
     rung_table table;
     rung_table_init(&table, columns, add_columns(evaluation, columns, 2));
+    const size_t count = COUNT(agreements);
     rung_status status = RUNG_OK;
-    for (size_t i = 0; status == RUNG_OK && i < COUNT(agreements); i++) {
+    for (size_t i = 0; status == RUNG_OK && i < count; i++) {
         rung_pick pick = {0};
         rung_table1_cell cell = {0};
-        status = rung_pick_agreeing(evaluation, ours, agreements[i], delta / (double)COUNT(agreements), &pick, error);
+        status = rung_pick_agreeing(evaluation, ours, agreements[i], delta / (double)count, &pick, error);
         if (status == RUNG_OK) {
             status = measure_scheme(evaluation, report, &pick.scheme, &cell, error);
         }

@@ -186,10 +186,11 @@ static block *make_block(const rung_exit_table *table)
     if (memory == NULL) {
         return NULL;
     }
-    block *made = (block *)memory;
-    made->said = (rung_exit_said *)(memory + head);
-    made->probabilities = (double *)(memory + head + said);
-    made->deferral = table->learned ? (float *)(memory + head + said + probabilities) : NULL;
+    void *parts[] = {memory, memory + head, memory + head + said, memory + head + said + probabilities};
+    block *made = parts[0];
+    made->said = parts[1];
+    made->probabilities = parts[2];
+    made->deferral = table->learned ? parts[3] : NULL;
     return made;
 }
 

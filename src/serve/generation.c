@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,6 +156,7 @@ const rung_policy *rung_generation_policy(const rung_generation *generation, con
 rung_status rung_generation_find_policy(const rung_generation *generation, const char *name, rung_policy *made,
                                         const rung_policy **policy, rung_error *error)
 {
+    assert(generation != NULL && name != NULL);
     const rung_policy *found = rung_generation_policy(generation, name);
     if (found == NULL) {
         rung_status status = rung_cascade_named_policy(generation->cascade, name, made, error);
