@@ -345,7 +345,7 @@ rung_status rung_replay_record(rung_replay *replay, const rung_policy *policy, c
     for (uint32_t l = 1; l <= levels; l++) {
         const uint32_t cells[2] = {UINT32_C(1) << (l - 1), (UINT32_C(1) << l) - 1}; /* whole; after all below */
         for (size_t i = 0; i < num_rows; i++) {
-            for (size_t k = 0; k < (l == 1 ? 1u : 2u); k++) {
+            for (size_t k = 0; k < (l == 1 || !policy->prune.enabled ? 1u : 2u); k++) {
                 if (rung_tape_cell(tape, rows[i], cells[k])->entry == 0) {
                     wanted[count++] = (rung_wanted){.row = (uint32_t)rows[i], .cell = cells[k]};
                 }

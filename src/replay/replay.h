@@ -36,7 +36,7 @@ typedef struct rung_replay_call {
 rung_status rung_replay_run(rung_replay *replay, const rung_replay_call *call, rung_outcome *outcomes,
                             rung_error *error) RUNG_WARN_UNUSED;
 
-/* Makes the record hold what every level says of the rows as the policy's reading prunes them from level to level, and of the whole texts. */
+/* Makes the record hold what every level says of the whole texts of the rows and, where the policy prunes, of what the levels below leave of them. */
 rung_status rung_replay_record(rung_replay *replay, const rung_policy *policy, const size_t *rows, size_t num_rows,
                                const rung_progress *progress, rung_error *error) RUNG_WARN_UNUSED;
 
