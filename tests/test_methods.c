@@ -10,10 +10,9 @@ static const char *const baselines[] = {"tabi",    "tangobert", "paper",      "p
                                         "f-pabee", "cocktail",  "layer-skip", "power-bert", "random",     "single"};
 #define NUM_BASELINES (sizeof baselines / sizeof baselines[0])
 
-static const rung_part parts[] = {RUNG_PART_PRUNING,  RUNG_PART_ENSEMBLE,      RUNG_PART_EARLY_EXIT,
-                                  RUNG_PART_POOLED,   RUNG_PART_EARLY_OFFLOAD, RUNG_PART_SPECULATION,
-                                  RUNG_PART_SKIPPING, RUNG_PART_LEARNED};
-#define NUM_PARTS (sizeof parts / sizeof parts[0])
+/* RUNG_PART_LEARNED is the last bit. */
+#define NUM_PARTS 8
+_Static_assert(RUNG_PART_LEARNED == 1 << (NUM_PARTS - 1), "a bit for each part");
 
 /* Levels of three layers, calibrated; without models, which methods do not look at. */
 static rung_cascade *cascade_of(uint32_t num_levels, bool learned)
