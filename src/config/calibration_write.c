@@ -144,7 +144,7 @@ static void put_pool(rung_buffer *out, const rung_calibration_pool *pool)
 static void put_entropy(rung_buffer *out, const double entropy[RUNG_EXIT_THRESHOLDS])
 {
     size_t count = RUNG_EXIT_THRESHOLDS;
-    while (count > 1 && memcmp(&entropy[count - 1], &entropy[count - 2], sizeof *entropy) == 0) {
+    while (count > 1 && entropy[count - 1] == entropy[count - 2]) {
         count--;
     }
     put_numbers(out, ", \"entropy\": ", entropy, count);
