@@ -46,7 +46,7 @@ static void a_directory_without_traces(void **state)
     (void)state;
     size_t length = fixture.report.text.length;
     assert_fails(rung_section_networks(&fixture.evaluation, &fixture.report, &contestants, "/nonexistent", error),
-                 RUNG_IO, "/nonexistent");
+                 RUNG_NOT_FOUND, "/nonexistent");
     assert_int_equal(fixture.report.text.length, length);
 }
 
