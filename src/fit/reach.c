@@ -4,10 +4,8 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "cascade/ensemble.h"
-#include "cascade/offload.h"
 #include "fit/chunks.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,18 +41,12 @@ void rung_reach_deinit(rung_reach *reach)
     *reach = (rung_reach){0};
 }
 
-static void start_trail(rung_trail *trail, const rung_policy *policy, const rung_input *input, size_t position)
+static rung_status start_trail(rung_trail *trail, const rung_policy *policy, const rung_input *input, size_t position,
+                               rung_error *error)
 {
-    char position_id[24];
-    snprintf(position_id, sizeof position_id, "%zu", position);
-    const char *id = input->id != NULL ? input->id : position_id;
-    trail->key = rung_request_key(policy->seed, id, strlen(id), input->text, input->text_bytes, input->text_pair,
-                                  input->text_pair_bytes);
+    trail->key = rung_input_key(policy->seed, input, position);
     trail->going = true;
-    rung_stage *stage = &trail->stage[1];
-    stage->text[0] = (rung_text){input->text, input->text_bytes};
-    stage->text[1] = (rung_text){input->text_pair, input->text_pair_bytes};
-    stage->has_pair = input->text_pair != NULL;
+    return rung_stage_ask(&trail->stage[1], input, error);
 }
 
 rung_status rung_reach_init(rung_reach *reach, const rung_cascade *cascade, const rung_input *inputs, size_t count,
@@ -77,15 +69,11 @@ rung_status rung_reach_init(rung_reach *reach, const rung_cascade *cascade, cons
         return RUNG_NO_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
-        rung_status status = rung_check_text("text", inputs[i].text, inputs[i].text_bytes, error);
-        if (status == RUNG_OK && inputs[i].text_pair != NULL) {
-            status = rung_check_text("text_pair", inputs[i].text_pair, inputs[i].text_pair_bytes, error);
-        }
+        rung_status status = start_trail(&made.trails[i], &made.policy, &inputs[i], i, error);
         if (status != RUNG_OK) {
             rung_reach_deinit(&made);
             return rung_fail_in(error, "input %zu", i);
         }
-        start_trail(&made.trails[i], &made.policy, &inputs[i], i);
     }
     *reach = made;
     return RUNG_OK;

@@ -122,20 +122,6 @@ static rung_status open_worker(const filling *shared, worker **made, rung_error 
     return RUNG_OK;
 }
 
-static rung_status ask(slot *self, const rung_input *input, rung_error *error)
-{
-    rung_stage *stage = &self->stage[0];
-    rung_status status = rung_check_text("text", input->text, input->text_bytes, error);
-    if (status == RUNG_OK && input->text_pair != NULL) {
-        status = rung_check_text("text_pair", input->text_pair, input->text_pair_bytes, error);
-    }
-    stage->text[0] = (rung_text){input->text, input->text_bytes};
-    stage->text[1] = (rung_text){input->text_pair, input->text_pair_bytes};
-    stage->has_pair = input->text_pair != NULL;
-    stage->tokens_arrived = false;
-    return status;
-}
-
 /* Hands a visit what the record has of its text, as if the model had just run: then it can prune. */
 static void recall(const filling *shared, rung_visit *visit, uint32_t entry)
 {
@@ -233,7 +219,7 @@ static rung_status climb(const filling *shared, worker *self, slot *at, const ru
     rung_cell *asked = rung_tape_cell(shared->tape, wanted->row, 0);
     bool is_whole = wanted->cell == UINT32_C(1)
                                         << (level - 1); /* none computed before; one such cell a row and level */
-    rung_status status = ask(at, &shared->recorder->inputs[wanted->row], error);
+    rung_status status = rung_stage_ask(&at->stage[0], &shared->recorder->inputs[wanted->row], error);
     for (uint32_t l = 1; status == RUNG_OK && l < level; l++) {
         uint32_t below = wanted->cell & ((2u << (l - 1)) - 1);
         uint32_t unused;

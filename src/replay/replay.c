@@ -3,10 +3,9 @@
 
 #include "base/memory.h"
 #include "base/parallel.h"
-#include "cascade/offload.h"
+#include "run/visit.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,12 +122,7 @@ static void make_keys(rung_replay *replay, uint64_t seed)
         return;
     }
     for (size_t i = 0; i < replay->count; i++) {
-        const rung_input *input = &replay->recorder.inputs[i];
-        char position_id[24];
-        snprintf(position_id, sizeof position_id, "%zu", i);
-        const char *id = input->id != NULL ? input->id : position_id;
-        replay->keys[i] = rung_request_key(seed, id, strlen(id), input->text, input->text_bytes, input->text_pair,
-                                           input->text_pair_bytes);
+        replay->keys[i] = rung_input_key(seed, &replay->recorder.inputs[i], i);
     }
     replay->keys_seed = seed;
     replay->has_keys = true;

@@ -2,9 +2,7 @@
 #include "run/flight.h"
 
 #include "base/memory.h"
-#include "cascade/offload.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,23 +67,10 @@ rung_status rung_flight_ask(rung_flight *flight, const rung_policy *policy, cons
     *clock_at(flight, 1) = 0;
     flight->level = 1;
     flight->top_level = 1;
-    bool has_pair = input->text_pair != NULL;
-    if (rung_check_text("text", input->text, input->text_bytes, &flight->error) != RUNG_OK ||
-        (has_pair &&
-         rung_check_text("text_pair", input->text_pair, input->text_pair_bytes, &flight->error) != RUNG_OK)) {
+    if (rung_stage_ask(stage_at(flight, 1), input, &flight->error) != RUNG_OK) {
         return refuse(flight, error);
     }
-    char position_id[24];
-    snprintf(position_id, sizeof position_id, "%zu", position);
-    const char *id = input->id != NULL ? input->id : position_id;
-    uint64_t key = rung_request_key(policy->seed, id, strlen(id), input->text, input->text_bytes, input->text_pair,
-                                    input->text_pair_bytes);
-    rung_stage *stage = stage_at(flight, 1);
-    stage->text[0] = (rung_text){input->text, input->text_bytes};
-    stage->text[1] = (rung_text){input->text_pair, input->text_pair_bytes};
-    stage->has_pair = has_pair;
-    stage->tokens_arrived = false;
-    rung_visit_begin(visit_at(flight, 1), policy, 1, key);
+    rung_visit_begin(visit_at(flight, 1), policy, 1, rung_input_key(policy->seed, input, position));
     return RUNG_OK;
 }
 

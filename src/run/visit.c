@@ -7,7 +7,9 @@
 #include "cascade/confidence.h"
 #include "cascade/deferral.h"
 #include "cascade/exit.h"
+#include "cascade/offload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,31 @@ void rung_stage_deinit(rung_stage *stage)
     free(stage->memory[0]);
     free(stage->memory[1]);
     *stage = (rung_stage){0};
+}
+
+rung_status rung_stage_ask(rung_stage *stage, const rung_input *input, rung_error *error)
+{
+    rung_status status = rung_check_text("text", input->text, input->text_bytes, error);
+    if (status == RUNG_OK && input->text_pair != NULL) {
+        status = rung_check_text("text_pair", input->text_pair, input->text_pair_bytes, error);
+    }
+    if (status != RUNG_OK) {
+        return status;
+    }
+    stage->text[0] = (rung_text){input->text, input->text_bytes};
+    stage->text[1] = (rung_text){input->text_pair, input->text_pair_bytes};
+    stage->has_pair = input->text_pair != NULL;
+    stage->tokens_arrived = false;
+    return RUNG_OK;
+}
+
+uint64_t rung_input_key(uint64_t seed, const rung_input *input, size_t position)
+{
+    char position_id[24];
+    snprintf(position_id, sizeof position_id, "%zu", position);
+    const char *id = input->id != NULL ? input->id : position_id;
+    return rung_request_key(seed, id, strlen(id), input->text, input->text_bytes, input->text_pair,
+                            input->text_pair_bytes);
 }
 
 rung_status rung_stage_take_ids(rung_stage *stage, const rung_model *model, const int32_t *ids, size_t count,

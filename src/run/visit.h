@@ -23,6 +23,12 @@ typedef struct rung_stage {
 
 void rung_stage_deinit(rung_stage *stage);
 
+/* What arrives at the level where the user asks: the input's own text, lent. Errors as rung_check_text, which name text or text_pair. */
+rung_status rung_stage_ask(rung_stage *stage, const rung_input *input, rung_error *error) RUNG_WARN_UNUSED;
+
+/* rung_request_key of an input; one without an id has its position in the user's call as id. */
+uint64_t rung_input_key(uint64_t seed, const rung_input *input, size_t position);
+
 /* Token ids that came over a network: the template's tokens are found by their places, and every id is compared with the model. pair_from: the position of
  * the second text's first token, 0: none. RUNG_LIMIT, RUNG_INVALID: name the field. */
 rung_status rung_stage_take_ids(rung_stage *stage, const rung_model *model, const int32_t *ids, size_t count,
