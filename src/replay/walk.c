@@ -7,6 +7,7 @@
 #include "cascade/ensemble.h"
 #include "cascade/exit.h"
 #include "run/message_length.h"
+#include "run/visit.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -72,17 +73,6 @@ static double compute_s(const rung_walker *walker, const visit *at, uint32_t lay
     return ms / level_of(walker, at)->speed / 1e3;
 }
 
-/* As results travel: probabilities as floats. */
-static void copy_result(rung_level_result *to, const rung_level_result *from, uint32_t num_classes)
-{
-    double *probabilities = to->probabilities;
-    *to = *from;
-    to->probabilities = probabilities;
-    for (uint32_t c = 0; c < num_classes; c++) {
-        probabilities[c] = (float)from->probabilities[c];
-    }
-}
-
 /* The machine says that the request is to go up, now: it is made and counted, and the next level has it. What it says stays as it is, whatever this level
  * finds meanwhile. */
 static void send_up(rung_walker *walker, visit *at)
@@ -101,10 +91,7 @@ static void send_up(rung_walker *walker, visit *at)
     }
     rung_request_init(upper, place->policy, place->calibration, at->level + 1, 1, at->machine->key,
                       walker->workspace + (size_t)at->level * RUNG_REQUEST_WORKSPACE * place->num_classes);
-    upper->first_level = rung_request_skips_to(at->machine);
-    for (uint32_t l = 1; l <= at->level; l++) {
-        copy_result(&upper->results[l - 1], rung_request_prior(at->machine, l), place->num_classes);
-    }
+    rung_visit_pass_up(upper, at->machine);
 }
 
 /* Tells the machine of an exit, and does what it asks for. */
@@ -264,8 +251,8 @@ static uint32_t await_upper(rung_walker *walker, visit *at, unsigned *actions)
     double back_s = upper.now_s + down_s;
     at->now_s = back_s > at->now_s ? back_s : at->now_s;
     bool answered = upper.machine->answer_level > 0;
-    for (uint32_t l = upper.level; answered && l <= place->num_levels; l++) {
-        copy_result(&at->machine->results[l - 1], &upper.machine->results[l - 1], place->num_classes);
+    if (answered) {
+        rung_visit_pass_down(at->machine, upper.machine);
     }
     rung_event event = {.kind = answered ? RUNG_EVENT_UPSTREAM_REPLY : RUNG_EVENT_UPSTREAM_FAILED,
                         .now_s = at->now_s,
