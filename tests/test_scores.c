@@ -203,6 +203,20 @@ static void wrong_probabilities(void **state)
     }
 }
 
+/* Worked out by hand: label 0 right on one of two, label 1 on two of two, label 2 never seen; equal logits are the first class's. */
+static void shares_of_each_class(void **state)
+{
+    (void)state;
+    static const float logits[4][3] = {{1, 0, 0}, {0, 2, 0}, {0, 3, 1}, {0, 1, 0}};
+    static const uint32_t labels[4] = {0, 0, 1, 1};
+    static const float tied[3] = {2, 2, 1};
+    rung_fit_logits all = {.logits = logits[0], .stride = 3, .n = 4, .num_classes = 3};
+    double by_class[3];
+    assert_int_equal(rung_class_accuracy(&all, labels, by_class), 3);
+    assert_true(by_class[0] == 0.5 && by_class[1] == 1 && by_class[2] == 0);
+    assert_int_equal(rung_argmax_logits(tied, 3), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +228,7 @@ int main(void)
         cmocka_unit_test(bins_of_a_reliability_diagram),
         cmocka_unit_test(order_changes_no_bit),
         cmocka_unit_test(wrong_probabilities),
+        cmocka_unit_test(shares_of_each_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

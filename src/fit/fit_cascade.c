@@ -41,13 +41,14 @@ static const float *exit_logits(const float *record, const rung_model *model, si
     return record + (i * model->config.num_layers + exit) * model->config.num_labels;
 }
 
-static uint32_t argmax_logits(const float *logits, size_t classes)
+/* The same of all inputs. */
+static rung_fit_logits logits_of_exit(const fit_run *run, const float *record, const rung_model *model, size_t exit)
 {
-    uint32_t best = 0;
-    for (uint32_t c = 1; c < classes; c++) {
-        best = logits[c] > logits[best] ? c : best;
-    }
-    return best;
+    size_t classes = model->config.num_labels;
+    return (rung_fit_logits){.logits = exit_logits(record, model, 0, exit),
+                             .stride = model->config.num_layers * classes,
+                             .n = count_of(run),
+                             .num_classes = classes};
 }
 
 /* Accuracy and calibration error of a fitted exit. */
@@ -75,11 +76,7 @@ static rung_status score_exit(const fit_run *run, const float *record, const run
 static rung_status fit_exit(const fit_run *run, const float *record, const rung_model *model, size_t exit,
                             rung_calibration_exit *out, rung_error *error)
 {
-    size_t classes = model->config.num_labels;
-    rung_fit_logits logits = {.logits = exit_logits(record, model, 0, exit),
-                              .stride = model->config.num_layers * classes,
-                              .n = count_of(run),
-                              .num_classes = classes};
+    rung_fit_logits logits = logits_of_exit(run, record, model, exit);
     bool own_targets = run->top_targets != NULL && model == run->cascade.level[run->cascade.num_levels - 1].model &&
                        exit + 1 == model->config.num_layers;
     rung_shape_fit fit;
@@ -103,7 +100,7 @@ static void keep_top(fit_run *run, const float *record, const rung_model *model)
     double probabilities[RUNG_MAX_LABELS];
     for (size_t i = 0; i < count_of(run); i++) {
         const float *logits = exit_logits(record, model, i, last);
-        run->top_labels[i] = argmax_logits(logits, classes);
+        run->top_labels[i] = rung_argmax_logits(logits, classes);
         rung_softmax(logits, classes, 1, probabilities);
         for (size_t c = 0; run->top_targets != NULL && c < classes; c++) {
             run->top_targets[i * classes + c] = (float)probabilities[c];
@@ -111,27 +108,16 @@ static void keep_top(fit_run *run, const float *record, const rung_model *model)
     }
 }
 
-/* What each label's votes of this level count: the share of the label's inputs that the last exit gets right; 0 for a label that no input has. */
+/* What each label's votes of this level count. */
 static rung_status fit_class_accuracy(const fit_run *run, const float *record, const rung_model *model,
                                       rung_calibration_level *out, rung_error *error)
 {
-    size_t classes = run->cascade.num_classes;
-    out->class_accuracy = rung_alloc(classes, sizeof *out->class_accuracy, "calibration", error);
+    out->class_accuracy = rung_alloc(run->cascade.num_classes, sizeof *out->class_accuracy, "calibration", error);
     if (out->class_accuracy == NULL) {
         return RUNG_NO_MEMORY;
     }
-    for (size_t c = 0; c < classes; c++) {
-        size_t seen = 0;
-        size_t right = 0;
-        for (size_t i = 0; i < count_of(run); i++) {
-            if (run->truth.labels[i] == c) {
-                const float *logits = exit_logits(record, model, i, model->config.num_layers - 1);
-                seen++;
-                right += argmax_logits(logits, classes) == c;
-            }
-        }
-        out->class_accuracy[c] = seen > 0 ? (double)right / (double)seen : 0;
-    }
+    rung_fit_logits last = logits_of_exit(run, record, model, model->config.num_layers - 1);
+    rung_class_accuracy(&last, run->truth.labels, out->class_accuracy);
     return RUNG_OK;
 }
 

@@ -22,8 +22,18 @@ void rung_set_results_deinit(rung_set_results *r)
     free(r->logits);
 }
 
+static size_t count_members(uint32_t set)
+{
+    size_t members = 0;
+    for (; set != 0; set >>= 1) {
+        members += set & 1;
+    }
+    return members;
+}
+
 rung_status rung_set_results_init(rung_set_results *r, size_t rows, bool with_targets, rung_error *error)
 {
+    r->members = count_members(r->set);
     r->probabilities = rung_alloc(rows, r->members * r->classes * sizeof(double), "pool", error);
     r->labels = rung_alloc(rows, sizeof *r->labels, "pool", error);
     r->targets = with_targets ? rung_alloc(rows, r->classes * sizeof(float), "pool", error) : NULL;
@@ -159,15 +169,6 @@ rung_status rung_fit_set(rung_set_results *r, const rung_calibration *calibratio
     return RUNG_OK;
 }
 
-static size_t count_members(uint32_t set)
-{
-    size_t members = 0;
-    for (; set != 0; set >>= 1) {
-        members += set & 1;
-    }
-    return members;
-}
-
 /* Room for every set; those of `level` are dropped. */
 static rung_status make_room(rung_calibration_file *file, uint32_t level, rung_error *error)
 {
@@ -193,8 +194,7 @@ rung_status rung_fit_pools(const rung_reach *reach, uint32_t level, const rung_f
     rung_status status = make_room(file, level, error);
     uint32_t top = UINT32_C(1) << (level - 1);
     for (uint32_t set = top + 1; status == RUNG_OK && set < 2 * top; set++) {
-        rung_set_results r = {
-            .set = set, .num_levels = level, .classes = reach->cascade->num_classes, .members = count_members(set)};
+        rung_set_results r = {.set = set, .num_levels = level, .classes = reach->cascade->num_classes};
         status = rung_set_results_init(&r, reach->count, truth->targets != NULL, error);
         if (status == RUNG_OK) {
             collect(reach, truth, &r);

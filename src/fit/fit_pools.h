@@ -29,7 +29,7 @@ typedef struct rung_fit_truth {
     const float *targets;   /* [count, num_classes] the top level's probabilities; NULL: the labels count alone */
 } rung_fit_truth;
 
-/* Zeroes but for set, num_levels, classes and members, which the caller sets; then room for `rows` inputs. Release with rung_set_results_deinit. */
+/* Zeroes but for set, num_levels and classes, which the caller sets; then room for `rows` inputs. Release with rung_set_results_deinit. */
 rung_status rung_set_results_init(rung_set_results *results, size_t rows, bool with_targets,
                                   rung_error *error) RUNG_WARN_UNUSED;
 void rung_set_results_deinit(rung_set_results *results);

@@ -163,3 +163,30 @@ rung_status rung_scores_bins(const double *probabilities, const uint32_t *labels
     free(inputs);
     return RUNG_OK;
 }
+
+uint32_t rung_argmax_logits(const float *logits, size_t num_classes)
+{
+    uint32_t best = 0;
+    for (uint32_t c = 1; c < num_classes; c++) {
+        best = logits[c] > logits[best] ? c : best;
+    }
+    return best;
+}
+
+size_t rung_class_accuracy(const rung_fit_logits *logits, const uint32_t *labels, double *by_class)
+{
+    size_t right_of_all = 0;
+    for (uint32_t c = 0; c < logits->num_classes; c++) {
+        size_t seen = 0;
+        size_t right = 0;
+        for (size_t i = 0; i < logits->n; i++) {
+            if (labels[i] == c) {
+                seen++;
+                right += rung_argmax_logits(logits->logits + i * logits->stride, logits->num_classes) == c;
+            }
+        }
+        by_class[c] = seen > 0 ? (double)right / (double)seen : 0;
+        right_of_all += right;
+    }
+    return right_of_all;
+}

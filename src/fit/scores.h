@@ -3,7 +3,7 @@
 #ifndef RUNG_FIT_SCORES_H
 #define RUNG_FIT_SCORES_H
 
-#include "base/status.h"
+#include "fit/temperature.h"
 
 #define RUNG_SCORES_BINS 15
 
@@ -35,5 +35,12 @@ typedef struct rung_scores_bin {
 rung_status rung_scores_bins(const double *probabilities, const uint32_t *labels, size_t n, size_t num_classes,
                              rung_scores_bin bins[RUNG_SCORES_BINS], size_t *num_bins,
                              rung_error *error) RUNG_WARN_UNUSED;
+
+/* The class of the greatest logit, the first of equal ones. */
+uint32_t rung_argmax_logits(const float *logits, size_t num_classes);
+
+/* by_class [num_classes]: the share of each label's inputs whose greatest logit (the first of equal ones) is that label's; 0 for a label that no input
+ * has. Returns how many of all inputs are right. labels [n] < num_classes. */
+size_t rung_class_accuracy(const rung_fit_logits *logits, const uint32_t *labels, double *by_class);
 
 #endif

@@ -1,18 +1,9 @@
-/* scheme.c: fits the pools of a policy on the calibration rows that reach them. See study.h. */
+/* scheme.c: replays schemes over a study, and fits the pools of a policy on the calibration rows that reach them. See study.h. */
 #include "base/memory.h"
 #include "fit/fit_pools.h"
 #include "plan/study.h"
 
 #include <string.h>
-
-static size_t count_members(uint32_t set)
-{
-    size_t members = 0;
-    for (; set != 0; set >>= 1) {
-        members += set & 1;
-    }
-    return members;
-}
 
 static void reset_pools(const rung_study *study, rung_scheme *scheme)
 {
@@ -45,8 +36,7 @@ static void collect(const rung_study *study, rung_set_results *results)
 
 static rung_status fit_set(const rung_study *study, uint32_t set, uint32_t level, rung_pool *pool, rung_error *error)
 {
-    rung_set_results results = {
-        .set = set, .num_levels = level, .classes = study->cascade->num_classes, .members = count_members(set)};
+    rung_set_results results = {.set = set, .num_levels = level, .classes = study->cascade->num_classes};
     rung_calibration_pool fitted;
     rung_status status = rung_set_results_init(&results, study->calibrate.count, false, error);
     if (status == RUNG_OK) {
@@ -66,18 +56,28 @@ static rung_status fit_set(const rung_study *study, uint32_t set, uint32_t level
     return status;
 }
 
-static rung_status replay_calibration_rows(const rung_study *study, const rung_scheme *scheme, rung_error *error)
+/* The call but for its policy and calibration, which are the scheme's. */
+static rung_status replay(const rung_study *study, const rung_scheme *scheme, rung_replay_call call,
+                          rung_outcome *outcomes, rung_error *error)
 {
     rung_calibration calibration = study->calibration;
     calibration.pools = scheme->pools;
-    rung_replay_call call = {.policy = &scheme->policy,
-                             .calibration = &calibration,
-                             .rows = study->calibrate.rows,
-                             .num_rows = study->calibrate.count,
-                             .may_compute = true,
-                             .probabilities = study->fitted_probabilities};
+    call.policy = &scheme->policy;
+    call.calibration = &calibration;
+    call.may_compute = true;
     rung_status status = rung_policy_check(&scheme->policy, &calibration, error);
-    return status == RUNG_OK ? rung_replay_run(study->replay, &call, study->outcomes, error) : status;
+    return status == RUNG_OK ? rung_replay_run(study->replay, &call, outcomes, error) : status;
+}
+
+rung_status rung_scheme_replay(const rung_study *study, const rung_scheme *scheme, const rung_network *network,
+                               const rung_rows *rows, bool notes_decisions, rung_outcome *outcomes, rung_error *error)
+{
+    rung_replay_call call = {.links = network != NULL ? network->links : NULL,
+                             .speeds = network != NULL ? network->speeds : NULL,
+                             .rows = rows->rows,
+                             .num_rows = rows->count,
+                             .notes_decisions = notes_decisions};
+    return replay(study, scheme, call, outcomes, error);
 }
 
 /* Who reaches a level depends on the pools below it: from the user up. */
@@ -90,7 +90,10 @@ rung_status rung_scheme_fit(const rung_study *study, rung_scheme *scheme, rung_e
     reset_pools(study, scheme);
     for (uint32_t level = 2; pools && status == RUNG_OK && level <= study->cascade->num_levels; level++) {
         uint32_t top = UINT32_C(1) << (level - 1);
-        status = replay_calibration_rows(study, scheme, error);
+        rung_replay_call call = {.rows = study->calibrate.rows,
+                                 .num_rows = study->calibrate.count,
+                                 .probabilities = study->fitted_probabilities};
+        status = replay(study, scheme, call, study->outcomes, error);
         for (uint32_t set = top + 1; status == RUNG_OK && set < 2 * top; set++) {
             status = fit_set(study, set, level, &scheme->pools[set], error);
         }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/order.h"
 #include "cascade/confidence.h"
+#include "fit/scores.h"
 #include "fit/shape.h"
 
 #include <math.h>
@@ -65,29 +66,14 @@ static rung_status gather(const rung_study *study, uint32_t level, float *logits
     return RUNG_OK;
 }
 
-/* The share of each class that the last exit gets right, and of all. */
-static void count_right(const rung_study *study, const float *logits, size_t layers, const uint32_t *truth,
-                        double *class_accuracy, double *accuracy)
+/* One exit, 0-based, of what `gather` put together. */
+static rung_fit_logits exit_of(const rung_study *study, const float *logits, size_t layers, size_t exit)
 {
-    uint32_t classes = study->cascade->num_classes;
-    size_t n = study->calibrate.count;
-    size_t right = 0;
-    for (uint32_t wanted = 0; wanted < classes; wanted++) {
-        size_t seen = 0;
-        size_t hit = 0;
-        for (size_t i = 0; i < n; i++) {
-            const float *last = logits + (i * layers + layers - 1) * classes;
-            uint32_t best = 0;
-            for (uint32_t c = 1; c < classes; c++) {
-                best = last[c] > last[best] ? c : best;
-            }
-            seen += truth[i] == wanted;
-            hit += truth[i] == wanted && best == wanted;
-        }
-        class_accuracy[wanted] = seen > 0 ? (double)hit / (double)seen : 0;
-        right += hit;
-    }
-    *accuracy = (double)right / (double)n;
+    size_t classes = study->cascade->num_classes;
+    return (rung_fit_logits){.logits = logits + exit * classes,
+                             .stride = layers * classes,
+                             .n = study->calibrate.count,
+                             .num_classes = classes};
 }
 
 static rung_status fit_level(rung_study *study, uint32_t level, const uint32_t *truth, double *temperatures,
@@ -108,10 +94,7 @@ static rung_status fit_level(rung_study *study, uint32_t level, const uint32_t *
         if (!rung_model_has_exit(model, e)) {
             continue;
         }
-        rung_fit_logits exit = {.logits = logits + e * classes,
-                                .stride = layers * classes,
-                                .n = study->calibrate.count,
-                                .num_classes = classes};
+        rung_fit_logits exit = exit_of(study, logits, layers, e);
         rung_shape_fit fit;
         status = rung_fit_shape(&exit, truth, NULL, &fit, error);
         if (status == RUNG_OK) {
@@ -120,12 +103,12 @@ static rung_status fit_level(rung_study *study, uint32_t level, const uint32_t *
         }
     }
     if (status == RUNG_OK) {
-        double accuracy;
-        count_right(study, logits, layers, truth, class_accuracy, &accuracy);
+        rung_fit_logits last = exit_of(study, logits, layers, layers - 1);
+        size_t right = rung_class_accuracy(&last, truth, class_accuracy);
         *out = (rung_level_calibration){.num_exits = (uint32_t)layers,
                                         .temperature = temperatures,
                                         .shape = temperatures + layers,
-                                        .accuracy = accuracy,
+                                        .accuracy = (double)right / (double)last.n,
                                         .class_accuracy = class_accuracy,
                                         .deferral = study->cascade->calibration.level[level - 1].deferral};
     }
@@ -232,23 +215,6 @@ void rung_study_end(rung_study *study)
     study->fitted_probabilities = NULL;
     study->outcomes = NULL;
     study->latencies = NULL;
-}
-
-rung_status rung_scheme_replay(const rung_study *study, const rung_scheme *scheme, const rung_network *network,
-                               const rung_rows *rows, bool notes_decisions, rung_outcome *outcomes, rung_error *error)
-{
-    rung_calibration calibration = study->calibration;
-    calibration.pools = scheme->pools;
-    rung_replay_call call = {.policy = &scheme->policy,
-                             .calibration = &calibration,
-                             .links = network != NULL ? network->links : NULL,
-                             .speeds = network != NULL ? network->speeds : NULL,
-                             .rows = rows->rows,
-                             .num_rows = rows->count,
-                             .may_compute = true,
-                             .notes_decisions = notes_decisions};
-    rung_status status = rung_policy_check(&scheme->policy, &calibration, error);
-    return status == RUNG_OK ? rung_replay_run(study->replay, &call, outcomes, error) : status;
 }
 
 rung_summary rung_summarize(const rung_study *study, const rung_rows *rows, const rung_outcome *outcomes)
