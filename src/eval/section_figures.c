@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define COUNT(values) (sizeof(values) / sizeof(values)[0])
 
@@ -289,45 +288,35 @@ enum { OURS, TABI, PLAIN, PAPER, TOP, SHOWN };
 static const char *const shown_names[SHOWN] = {"rung, certified", "tabi, t = .8, k = 10", "plain threshold, certified",
                                                "paper, t = .8, tau = .01", "always top"};
 
-static rung_status scheme_of(const rung_evaluation *evaluation, const char *name, double tau, rung_scheme *scheme,
-                             rung_error *error)
+/* A policy by name with the threshold .8 at every level; tau 0: all layers. */
+static rung_status choose_named(const rung_evaluation *evaluation, const char *name, double tau, rung_pick *pick,
+                                rung_error *error)
 {
-    *scheme = (rung_scheme){0};
-    rung_policy *policy = &scheme->policy;
-    rung_status status = rung_policy_defaults(name, evaluation->cascade->num_levels, policy, error);
-    policy->seed = evaluation->seed;
-    if (strcmp(name, "single") != 0) {
-        policy->exit.tau = tau;
-        for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
-            policy->offload.threshold[l] = 0.8;
-        }
+    rung_status status = rung_pick_named(evaluation, name, 0.8, pick, error);
+    if (status == RUNG_OK && tau > 0) {
+        pick->scheme.policy.exit.tau = tau;
+        status = rung_scheme_fit(&evaluation->study, &pick->scheme, error);
     }
-    return status == RUNG_OK ? rung_scheme_fit(&evaluation->study, scheme, error) : status;
+    return status;
 }
 
 static rung_status choose_shown(const rung_evaluation *evaluation, const rung_contestants *contestants,
-                                const rung_pick *pick, size_t which, rung_scheme *scheme, rung_error *error)
+                                const rung_pick *ours, size_t which, rung_pick *pick, rung_error *error)
 {
     const rung_entrant *plain = rung_contestants_find(contestants, "tangobert");
-    rung_pick picked = {0};
-    rung_status status = RUNG_OK;
     switch (which) {
     case OURS:
-        *scheme = pick->scheme;
+        *pick = *ours;
         return RUNG_OK;
     case TABI:
-        return scheme_of(evaluation, "tabi", 0, scheme, error);
+        return choose_named(evaluation, "tabi", 0, pick, error);
     case PAPER:
-        return scheme_of(evaluation, "paper", 0.01, scheme, error);
+        return choose_named(evaluation, "paper", 0.01, pick, error);
     case PLAIN:
-        if (plain != NULL) {
-            status = rung_pick_agreeing(evaluation, plain, 0.98, 0.05, &picked, error);
-            *scheme = picked.scheme;
-            return status;
-        }
-        return scheme_of(evaluation, "tangobert", 0, scheme, error);
+        return plain != NULL ? rung_pick_agreeing(evaluation, plain, 0.98, 0.05, pick, error)
+                             : choose_named(evaluation, "tangobert", 0, pick, error);
     default:
-        return scheme_of(evaluation, "single", 0, scheme, error);
+        return rung_pick_top(evaluation, pick, error);
     }
 }
 
@@ -401,15 +390,15 @@ static rung_status draw_exits(const rung_evaluation *evaluation, rung_report *re
 }
 
 static rung_status draw_requests(const rung_evaluation *evaluation, rung_report *report,
-                                 const rung_contestants *contestants, const rung_pick *pick, rung_error *error)
+                                 const rung_contestants *contestants, const rung_pick *ours, rung_error *error)
 {
     rung_measured shown[SHOWN] = {{0}};
-    rung_scheme *scheme = rung_alloc(1, sizeof *scheme, "figure", error);
-    rung_status status = scheme == NULL ? RUNG_NO_MEMORY : RUNG_OK;
+    rung_pick *pick = rung_alloc(1, sizeof *pick, "figure", error);
+    rung_status status = pick == NULL ? RUNG_NO_MEMORY : RUNG_OK;
     for (size_t i = 0; status == RUNG_OK && i < SHOWN; i++) {
-        status = choose_shown(evaluation, contestants, pick, i, scheme, error);
+        status = choose_shown(evaluation, contestants, ours, i, pick, error);
         if (status == RUNG_OK) {
-            status = rung_measure(evaluation, scheme, NULL, &shown[i], error);
+            status = rung_measure(evaluation, &pick->scheme, NULL, &shown[i], error);
         }
     }
     if (status == RUNG_OK) {
@@ -421,7 +410,7 @@ static rung_status draw_requests(const rung_evaluation *evaluation, rung_report 
     for (size_t i = 0; i < SHOWN; i++) {
         rung_measured_deinit(&shown[i]);
     }
-    free(scheme);
+    free(pick);
     return status;
 }
 
