@@ -4,8 +4,10 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 struct rung_transfers {
     rung_loop *loop;
@@ -14,9 +16,12 @@ struct rung_transfers {
     struct socket_watch *sockets;
 };
 
-/* A socket that libcurl waits for. */
+/* A socket that libcurl waits for. What is watched is a descriptor of our own for it: libcurl closes a socket that is still connecting before it says that
+ * nobody waits for it, and by then another thread may have been given its number. */
 typedef struct socket_watch {
-    rung_watch watch;
+    rung_watch watch; /* of the descriptor of our own */
+    curl_socket_t fd; /* as libcurl knows it */
+    rung_transfers *transfers;
     struct socket_watch *next;
     struct socket_watch *previous; /* NULL: the first */
 } socket_watch;
@@ -54,7 +59,8 @@ static void socket_ready(rung_watch *watch, uint32_t events)
     bits |= events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP) ? CURL_CSELECT_IN : 0;
     bits |= events & EPOLLOUT ? CURL_CSELECT_OUT : 0;
     bits |= events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0;
-    act(watch->context, watch->fd, bits);
+    const socket_watch *socket = watch->context;
+    act(socket->transfers, socket->fd, bits);
 }
 
 static void timer_fired(rung_timer *timer)
@@ -65,6 +71,7 @@ static void timer_fired(rung_timer *timer)
 static void forget_socket(rung_transfers *transfers, socket_watch *socket)
 {
     rung_loop_unwatch(transfers->loop, &socket->watch);
+    close(socket->watch.fd);
     if (socket->previous == NULL) {
         transfers->sockets = socket->next;
     } else {
@@ -82,8 +89,14 @@ static int watch_new(rung_transfers *transfers, curl_socket_t fd, uint32_t event
     if (socket == NULL) {
         return -1;
     }
-    socket->watch = (rung_watch){.fd = fd, .ready = socket_ready, .context = transfers};
+    *socket = (socket_watch){.fd = fd, .transfers = transfers};
+    socket->watch = (rung_watch){.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .ready = socket_ready, .context = socket};
+    if (socket->watch.fd < 0) {
+        free(socket);
+        return -1;
+    }
     if (rung_loop_watch(transfers->loop, &socket->watch, events, NULL) != RUNG_OK) {
+        close(socket->watch.fd);
         free(socket);
         return -1;
     }
@@ -96,7 +109,8 @@ static int watch_new(rung_transfers *transfers, curl_socket_t fd, uint32_t event
     return 0;
 }
 
-/* libcurl says what it waits for on a socket. -1 ends every transfer, which is all that can be done without memory. */
+/* libcurl says what it waits for on a socket, which may be another one of the same number as before. -1 ends every transfer, which is all that can be done
+ * without memory. */
 static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *context, void *assigned)
 {
     (void)easy;
@@ -105,17 +119,11 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *context, 
     uint32_t events = 0;
     events |= what & CURL_POLL_IN ? EPOLLIN : 0;
     events |= what & CURL_POLL_OUT ? EPOLLOUT : 0;
-    if (what == CURL_POLL_REMOVE) {
-        if (socket != NULL) {
-            forget_socket(transfers, socket);
-            curl_multi_assign(transfers->multi, fd, NULL);
-        }
-        return 0;
+    if (socket != NULL) {
+        forget_socket(transfers, socket);
+        curl_multi_assign(transfers->multi, fd, NULL);
     }
-    if (socket == NULL) {
-        return watch_new(transfers, fd, events);
-    }
-    return rung_loop_change(transfers->loop, &socket->watch, events, NULL) == RUNG_OK ? 0 : -1;
+    return what == CURL_POLL_REMOVE ? 0 : watch_new(transfers, fd, events);
 }
 
 static int timer_wanted(CURLM *multi, long timeout_ms, void *context)
