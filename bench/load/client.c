@@ -227,6 +227,21 @@ void client_send(client *c, const client_request *request, double intended_s)
     begin(c, &c->connections[c->free[--c->num_free]], request, intended_s);
 }
 
+void client_send_on_each(client *c, const client_request *request)
+{
+    size_t count = c->options.connections;
+    for (size_t i = 0; i < count; i++) {
+        c->num_free = 0; /* those that have answered stay out until all have */
+        begin(c, &c->connections[i], request, rung_clock_s());
+        while (c->connections[i].request != NULL) {
+            client_run(c, rung_clock_s() + 1);
+        }
+    }
+    for (c->num_free = 0; c->num_free < count; c->num_free++) {
+        c->free[c->num_free] = c->num_free;
+    }
+}
+
 size_t client_num_free(const client *c)
 {
     return c->num_free;

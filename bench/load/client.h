@@ -37,6 +37,9 @@ void client_close(client *c);
 /* Sends it at once, or as soon as a connection is free. `request` lives until it is done. */
 void client_send(client *c, const client_request *request, double intended_s);
 
+/* Sends `request` once on every connection, and waits for all answers. Before anything else is sent. */
+void client_send_on_each(client *c, const client_request *request);
+
 size_t client_num_free(const client *c);
 /* Sent or waiting here. */
 size_t client_num_open(const client *c);

@@ -480,12 +480,7 @@ static client *open_idle(load *l)
         return NULL;
     }
     client *idle = client_open(&options);
-    for (size_t i = 0; i < l->set->idle; i++) {
-        client_send(idle, &l->requests[i % l->num_requests], rung_clock_s());
-        while (client_num_open(idle) > 0) {
-            client_run(idle, rung_clock_s() + 10);
-        }
-    }
+    client_send_on_each(idle, &l->requests[0]);
     fprintf(stderr, "load: %zu idle connections, reconnects %llu\n", l->set->idle,
             (unsigned long long)client_num_reconnects(idle));
     return idle;
