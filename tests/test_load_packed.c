@@ -13,6 +13,18 @@ typedef struct packed_bytes {
     size_t size;
 } packed_bytes;
 
+static packed_bytes read_packed(const char *path)
+{
+    char *text;
+    packed_bytes packed;
+    assert_ok(rung_read_file(path, 1 << 24, &text, &packed.size, error));
+    packed.data = aligned_alloc(64, rung_round_up(packed.size, 64));
+    assert_non_null(packed.data);
+    memcpy(packed.data, text, packed.size);
+    free(text);
+    return packed;
+}
+
 static packed_bytes make_packed(rung_quantize_options options)
 {
     char *directory = fixture_directory();
@@ -22,13 +34,7 @@ static packed_bytes make_packed(rung_quantize_options options)
     spec.exits = 0;
     fixture_model(directory, &spec);
     assert_ok(rung_model_quantize(directory, &options, path, error));
-    char *text;
-    packed_bytes packed;
-    assert_ok(rung_read_file(path, 1 << 24, &text, &packed.size, error));
-    packed.data = aligned_alloc(64, rung_round_up(packed.size, 64));
-    assert_non_null(packed.data);
-    memcpy(packed.data, text, packed.size);
-    free(text);
+    packed_bytes packed = read_packed(path);
     free(path);
     fixture_remove(directory);
     return packed;
@@ -103,14 +109,12 @@ static void test_edited_header(void **state)
     packed_bytes packed = make_packed((rung_quantize_options){.bits = 5});
     check_edit(packed, "\"rung-packed\"", "\"rung-pucked\"", RUNG_FORMAT,
                "metadata \"format\" is \"rung-pucked\", wanted \"rung-packed\"");
-    check_edit(packed, "\"version\":\"2\"", "\"version\":\"3\"", RUNG_UNSUPPORTED,
-               "packed format version \"3\" is not the \"2\" or \"1\" that this rung reads");
-    check_edit(packed, "\"version\":\"2\"", "\"version\":\"\" ", RUNG_UNSUPPORTED, "packed format version \"\" is not");
-    check_edit(packed, "\"vocabulary\"", "\"vacabulary\"", RUNG_FORMAT,
+    check_edit(packed, "\"version\":\"3\"", "\"version\":\"4\"", RUNG_UNSUPPORTED,
+               "packed format version \"4\" is not the \"1\", \"2\" or \"3\" that this rung reads");
+    check_edit(packed, "\"version\":\"3\"", "\"version\":\"\" ", RUNG_UNSUPPORTED, "packed format version \"\" is not");
+    check_edit(packed, "\"version\":\"3\"", "\"version\":\"2\"", RUNG_FORMAT, "the text of its tokenizer is missing");
+    check_edit(packed, "\"texts.vocabulary\"", "\"texts.vacabulary\"", RUNG_FORMAT,
                "packed[tokenizer]: field 'model.vocab' is missing");
-    check_edit(packed, "\\nfilm\\n", "\\nwarm\\n", RUNG_FORMAT,
-               "packed[tokenizer]: model.vocab: ids 5 and 7 have the same text");
-    check_edit(packed, "\\nfilm\\n", "\\n\\n\\n\\n", RUNG_FORMAT, "packed[vocabulary]: line 8: it is empty");
     check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"7\"", RUNG_FORMAT,
                "\"embedding_bits\" must be 4, 5, 6, 8 or 16");
     check_edit(packed, "\"embedding_bits\":\"5\"", "\"embedding_bits\":\"6\"", RUNG_MISMATCH,
@@ -132,24 +136,75 @@ static void test_edited_header(void **state)
     free(packed.data);
 }
 
-/* Version 1 had the vocabulary in the tokenizer's JSON text. */
-static void test_reads_the_old_version(void **state)
+static void check_old_version(const char *path, const char *version, const char *vocabulary, const char *tokenizer_hash)
+{
+    rung_model *model = NULL;
+    assert_ok(rung_model_open(path, RUNG_PRECISION_INT8, &model, error));
+    size_t bytes;
+    assert_string_equal(rung_safetensors_metadata(model->file, "version", &bytes), version);
+    const char *lines = rung_safetensors_metadata(model->file, "vocabulary", &bytes);
+    if (vocabulary == NULL) {
+        assert_null(lines);
+    } else {
+        assert_string_equal(lines, vocabulary);
+    }
+    assert_string_equal(rung_tokenizer_hash(model->tokenizer), tokenizer_hash);
+    assert_ok(rung_model_verify(model, error));
+    rung_model_close(model);
+}
+
+/* Version 1 had the vocabulary in the tokenizer's JSON text, version 2 in the metadata as lines. */
+static void test_reads_the_old_versions(void **state)
 {
     (void)state;
-    rung_model *model = NULL;
-    assert_ok(rung_model_open("fuzz/corpus/packed_model/bits16", RUNG_PRECISION_INT8, &model, error));
-    size_t bytes;
-    assert_string_equal(rung_safetensors_metadata(model->file, "version", &bytes), "1");
-    assert_null(rung_safetensors_metadata(model->file, "vocabulary", &bytes));
     packed_bytes packed = make_packed((rung_quantize_options){.bits = 16});
     rung_model *now = NULL;
     assert_ok(rung_model_parse_packed(packed.data, packed.size, "packed", &now, error));
-    assert_string_equal(rung_safetensors_metadata(now->file, "version", &bytes), "2");
-    assert_string_equal(rung_safetensors_metadata(now->file, "vocabulary", &bytes),
-                        "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nwarm\nfunny\nfilm\n##s\n.\n,\n");
-    assert_string_equal(rung_tokenizer_hash(now->tokenizer), rung_tokenizer_hash(model->tokenizer));
-    rung_model_close(model);
+    size_t bytes;
+    assert_string_equal(rung_safetensors_metadata(now->file, "version", &bytes), "3");
+    assert_null(rung_safetensors_metadata(now->file, "tokenizer", &bytes));
+    assert_null(rung_safetensors_metadata(now->file, "vocabulary", &bytes));
+    assert_non_null(rung_safetensors_find(now->file, "texts.tokenizer"));
+    assert_non_null(rung_safetensors_find(now->file, "texts.vocabulary"));
+    const char *hash = rung_tokenizer_hash(now->tokenizer);
+    check_old_version("fuzz/corpus/packed_model/version1", "1", NULL, hash);
+    check_old_version("fuzz/corpus/packed_model/version2", "2",
+                      "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nwarm\nfunny\nfilm\n##s\n.\n,\n", hash);
     rung_model_close(now);
+    free(packed.data);
+}
+
+/* In the metadata the lines can be edited where they lie. */
+static void test_edited_vocabulary(void **state)
+{
+    (void)state;
+    packed_bytes packed = read_packed("fuzz/corpus/packed_model/version2");
+    check_edit(packed, "\\nfilm\\n", "\\nwarm\\n", RUNG_FORMAT,
+               "packed[tokenizer]: model.vocab: ids 5 and 7 have the same text");
+    check_edit(packed, "\\nfilm\\n", "\\n\\n\\n\\n", RUNG_FORMAT, "packed[vocabulary]: line 8: it is empty");
+    check_edit(packed, "\"vocabulary\"", "\"vacabulary\"", RUNG_FORMAT,
+               "packed[tokenizer]: field 'model.vocab' is missing");
+    free(packed.data);
+}
+
+/* What is wrong with the frame itself is tested in test_packed_text.c. */
+static void test_damaged_text(void **state)
+{
+    (void)state;
+    packed_bytes packed = make_packed((rung_quantize_options){.bits = 5});
+    rung_safetensors *file = NULL;
+    assert_ok(rung_safetensors_parse(packed.data, packed.size, "packed", &file, error));
+    const rung_tensor *tensor = rung_safetensors_find(file, "texts.vocabulary");
+    assert_non_null(tensor);
+    uint8_t *frame = (uint8_t *)tensor->data;
+    rung_model *model = NULL;
+    frame[5] = (uint8_t)(frame[5] + 1); /* the size that the frame states */
+    assert_fails(rung_model_parse_packed(packed.data, packed.size, "packed", &model, error), RUNG_FORMAT,
+                 "packed: tensor \"texts.vocabulary\": no valid zstd data of 51 bytes of text");
+    frame[0] ^= 1;
+    assert_fails(rung_model_parse_packed(packed.data, packed.size, "packed", &model, error), RUNG_FORMAT,
+                 "packed: tensor \"texts.vocabulary\": its ");
+    rung_safetensors_close(file);
     free(packed.data);
 }
 
@@ -222,8 +277,8 @@ static void test_poisoned_data(void **state)
                  "\"layers.0.qkv.column_sums\": entry 127 is 5121, no sum of 40");
     /* Data that only verify looks at. */
     rung_model *model = NULL;
-    packed.data[packed.size - 1] ^= 1;
     assert_ok(rung_model_parse_packed(packed.data, packed.size, "packed", &model, error));
+    *(uint8_t *)rung_safetensors_find(model->file, "layers.0.qkv.weight")->data ^= 1;
     assert_fails(rung_model_verify(model, error), RUNG_MISMATCH, "the file is damaged");
     rung_model_close(model);
     free(packed.data);
@@ -247,7 +302,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_truncated_packed_file), cmocka_unit_test(test_flipped_header_bits),
-        cmocka_unit_test(test_edited_header),         cmocka_unit_test(test_reads_the_old_version),
+        cmocka_unit_test(test_edited_header),         cmocka_unit_test(test_reads_the_old_versions),
+        cmocka_unit_test(test_edited_vocabulary),     cmocka_unit_test(test_damaged_text),
         cmocka_unit_test(test_edited_frequent_rows),  cmocka_unit_test(test_poisoned_data),
         cmocka_unit_test(test_unaligned_packed_file),
     };

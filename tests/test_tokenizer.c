@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#define SMALL "tests/golden/tokenizer_small.json"
+#define SMALL "tests/golden/tokenizer_small.json.zst"
 #define NO_LIMIT ((size_t)1 << 30)
 
 static const char *const MODELS[] = {"tiny-l3", "minilm-l6", "bge-l12"};

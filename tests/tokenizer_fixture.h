@@ -117,8 +117,12 @@ static inline const char *shared_directory(void)
  * appended. */
 static inline rung_tokenizer *load_variant(const char *path, const json_t *variant)
 {
-    json_t *root = json_load_file(path, JSON_ALLOW_NUL, NULL);
+    char *text;
+    size_t bytes;
+    assert_int_equal(rung_read_file(path, MAX_FILE_BYTES, &text, &bytes, NULL), RUNG_OK);
+    json_t *root = json_loadb(text, bytes, JSON_ALLOW_NUL, NULL);
     assert_non_null(root);
+    free(text);
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)variant, key, value)

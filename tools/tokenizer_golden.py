@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what Hugging Face tokenizers answer, for tests/test_tokenizer.c and tests/test_bert_normalizer.c.
 
-    python3 tools/tokenizer_golden.py cases    tests/golden/tokenizer_small.json, _variants.json and _cases.jsonl.zst
+    python3 tools/tokenizer_golden.py cases    tests/golden/tokenizer_small.json.zst, _variants.json and _cases.jsonl.zst
     python3 tools/tokenizer_golden.py hashes   tests/golden/tokenizer_hashes.json (about two minutes)
     python3 tools/tokenizer_golden.py bpe      tests/golden/byte_level_small.json, _variants.json, _cases.jsonl.zst, _hashes.json
     python3 tools/tokenizer_golden.py tweets   tests/golden/tweet_vocab.txt, tweet_bpe.codes, tweet_cases.jsonl.zst (needs transformers)
@@ -219,6 +219,11 @@ def encode(tokenizer, text, pair, max_tokens):
             "sequence": [s or 0 for s in encoding.sequence_ids], "truncated": whole - len(encoding.ids)}
 
 
+def write_compressed(name, text):
+    """Five to twenty times smaller. The zstd command is a Debian package."""
+    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / name], input=text.encode("ascii"), check=True)
+
+
 def write_cases():
     small = small_tokenizer()
     chosen = variants(small)
@@ -236,8 +241,7 @@ def write_cases():
         cases += [(name, text, None, NO_LIMIT) for j, text in enumerate(TEXTS)
                   if (i + j) % 3 == 0 or "<e" in text or "oo" in text]
         cases += [(name, a, b, m) for a, b in PAIRS[:9:2] for m in (3, 6, NO_LIMIT)]
-    with open(GOLDEN / "tokenizer_small.json", "w", encoding="ascii") as file:
-        file.write(json.dumps(small, separators=(",", ":")) + "\n")
+    write_compressed("tokenizer_small.json.zst", json.dumps(small, separators=(",", ":")) + "\n")
     with open(GOLDEN / "tokenizer_variants.json", "w", encoding="ascii") as file:
         file.write(json.dumps(chosen, indent=1) + "\n")
     lines = []
@@ -249,9 +253,7 @@ def write_cases():
             assert ids.pop("bge-l12") == ids["minilm-l6"]
             case["models"] = ids
         lines.append(json.dumps(case, separators=(",", ":")) + "\n")
-    # Compressed: twenty times smaller. The zstd command is a Debian package.
-    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / "tokenizer_cases.jsonl.zst"],
-                   input="".join(lines).encode("ascii"), check=True)
+    write_compressed("tokenizer_cases.jsonl.zst", "".join(lines))
     print(len(cases), "cases,", len(small["model"]["vocab"]), "tokens, tokenizers", tokenizers.__version__)
 
 
@@ -400,8 +402,7 @@ def write_bpe():
         file.write(json.dumps(small, separators=(",", ":")) + "\n")
     with open(GOLDEN / "byte_level_variants.json", "w", encoding="ascii") as file:
         file.write(json.dumps(chosen, separators=(",", ":")) + "\n")
-    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / "byte_level_cases.jsonl.zst"],
-                   input="".join(case_lines(chosen, made, cases)).encode("ascii"), check=True)
+    write_compressed("byte_level_cases.jsonl.zst", "".join(case_lines(chosen, made, cases)))
     files = [f for f in sorted((SHARED / "data").glob("*/*.zst")) if not f.match("imdb/[tu][rn]*")]
     made["default"].no_truncation()
     hashes = {str(f.relative_to(SHARED / "data")): hash_spans(made["default"], f) for f in files}
@@ -487,8 +488,7 @@ def write_tweets():
             lines.append({"normalization": normalization, "text": text, "pair": None, "ids": tokenizer(text)["input_ids"]})
         for a, b in PAIRS:
             lines.append({"normalization": normalization, "text": a, "pair": b, "ids": tokenizer(a, b)["input_ids"]})
-    subprocess.run(["zstd", "-19", "-q", "-f", "-o", GOLDEN / "tweet_cases.jsonl.zst"], check=True,
-                   input="".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode("ascii"))
+    write_compressed("tweet_cases.jsonl.zst", "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
     print(len(lines), "cases,", len(codes), "merges")
 
 

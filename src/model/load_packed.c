@@ -5,29 +5,63 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "model/model_load.h"
+#include "model/packed_text.h"
 #include "model/tokenizer_texts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The metadata text `key`, named FILE[key] in messages. The name is released with free(), the text is the file's. */
-static rung_status read_text(const rung_model *model, const char *key, bool required, rung_named_text *out,
-                             rung_error *error)
+/* FILE[key], as messages name a text of the file. Release with free(). */
+static char *text_name(const rung_model *model, const char *key, rung_error *error)
 {
     size_t name_bytes = strlen(model->path) + strlen(key) + 3;
-    char *full = rung_alloc(name_bytes, 1, "name", error);
-    if (full == NULL) {
+    char *name = rung_alloc(name_bytes, 1, "name", error);
+    if (name != NULL) {
+        snprintf(name, name_bytes, "%s[%s]", model->path, key);
+    }
+    return name;
+}
+
+/* The metadata text `key`; text stays NULL when it is not there. Name and text are released with free(), after a failure
+ * as well. */
+static rung_status read_metadata(const rung_model *model, const char *key, rung_named_text *out, rung_error *error)
+{
+    out->name = text_name(model, key, error);
+    if (out->name == NULL) {
         return RUNG_NO_MEMORY;
     }
-    snprintf(full, name_bytes, "%s[%s]", model->path, key);
-    *out = (rung_named_text){.name = full};
-    out->text = rung_safetensors_metadata(model->file, key, &out->bytes);
-    if (required && out->text == NULL) {
-        return rung_fail(error, RUNG_FORMAT,
-                         "%s: metadata \"%s\" is missing: write the file again with `rung quantize`", model->path, key);
+    const char *value = rung_safetensors_metadata(model->file, key, &out->bytes);
+    if (value == NULL) {
+        return RUNG_OK;
     }
-    return RUNG_OK;
+    out->text = rung_copy_text(value, out->bytes, key, error);
+    return out->text != NULL ? RUNG_OK : RUNG_NO_MEMORY;
+}
+
+/* The same for the tensor of a text of the tokenizer. */
+static rung_status read_tensor(const rung_model *model, const char *key, rung_named_text *out, rung_error *error)
+{
+    char tensor[RUNG_TENSOR_NAME_BYTES];
+    snprintf(tensor, sizeof tensor, "%s.%s", RUNG_PACKED_TEXTS, key);
+    out->name = text_name(model, key, error);
+    if (out->name == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    char *text = NULL;
+    rung_status status =
+        rung_packed_text_read(model->file, tensor, RUNG_TOKENIZER_MAX_BYTES, &text, &out->bytes, error);
+    out->text = text;
+    return status;
+}
+
+/* A version whose tokenizer stands in the metadata. */
+static bool has_old_texts(const rung_model *model)
+{
+    size_t bytes;
+    const char *version = rung_safetensors_metadata(model->file, "version", &bytes);
+    return version != NULL &&
+           (strcmp(version, RUNG_PACKED_VERSION_1) == 0 || strcmp(version, RUNG_PACKED_VERSION_2) == 0);
 }
 
 static rung_status check_format(const rung_model *model, rung_error *error)
@@ -42,12 +76,12 @@ static rung_status check_format(const rung_model *model, rung_error *error)
             model->path, format != NULL ? format : "", RUNG_PACKED_FORMAT);
     }
     const char *version = rung_safetensors_metadata(model->file, "version", &bytes);
-    if (version == NULL ||
-        (strcmp(version, RUNG_PACKED_VERSION) != 0 && strcmp(version, RUNG_PACKED_OLD_VERSION) != 0)) {
+    if (version == NULL || (strcmp(version, RUNG_PACKED_VERSION) != 0 && !has_old_texts(model))) {
         return rung_fail(error, RUNG_UNSUPPORTED,
-                         "%s: packed format version \"%.60s\" is not the \"%s\" or \"%s\" that this rung reads: write "
-                         "the file again with `rung quantize`",
-                         model->path, version != NULL ? version : "", RUNG_PACKED_VERSION, RUNG_PACKED_OLD_VERSION);
+                         "%s: packed format version \"%.60s\" is not the \"%s\", \"%s\" or \"%s\" that this rung "
+                         "reads: write the file again with `rung quantize`",
+                         model->path, version != NULL ? version : "", RUNG_PACKED_VERSION_1, RUNG_PACKED_VERSION_2,
+                         RUNG_PACKED_VERSION);
     }
     if (model->precision == RUNG_PRECISION_FP32) {
         const char *source = rung_safetensors_metadata(model->file, "source", &bytes);
@@ -351,35 +385,38 @@ static rung_status load_exits(rung_model *model, rung_error *error)
     return status;
 }
 
-static rung_status read_tokenizer_texts(const rung_model *model, rung_tokenizer_files *files, rung_error *error)
+static rung_status read_config(const rung_model *model, rung_named_text *config, rung_error *error)
 {
-    rung_status status = read_text(model, "tokenizer_config", false, &files->tokenizer_config, error);
-    const rung_tokenizer_slot *slot;
-    for (size_t i = 0; status == RUNG_OK && (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
-        status = read_text(model, slot->key, false, rung_tokenizer_slot_text(files, slot), error);
-    }
-    if (status == RUNG_OK && rung_tokenizer_main_file(files)->text == NULL) {
+    rung_status status = read_metadata(model, "config", config, error);
+    if (status == RUNG_OK && config->text == NULL) {
         return rung_fail(error, RUNG_FORMAT,
-                         "%s: metadata \"tokenizer\" is missing: write the file again with `rung quantize`",
-                         model->path);
+                         "%s: metadata \"config\" is missing: write the file again with `rung quantize`", model->path);
     }
     return status;
 }
 
-static void free_names(rung_tokenizer_files *files)
+static rung_status read_tokenizer_texts(const rung_model *model, rung_tokenizer_files *files, rung_error *error)
 {
+    bool old = has_old_texts(model);
+    rung_status status = read_metadata(model, "tokenizer_config", &files->tokenizer_config, error);
     const rung_tokenizer_slot *slot;
-    for (size_t i = 0; (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
-        free((char *)(uintptr_t)rung_tokenizer_slot_text(files, slot)->name);
+    for (size_t i = 0; status == RUNG_OK && (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
+        rung_named_text *text = rung_tokenizer_slot_text(files, slot);
+        status = old ? read_metadata(model, slot->key, text, error) : read_tensor(model, slot->key, text, error);
     }
-    free((char *)(uintptr_t)files->tokenizer_config.name);
+    if (status == RUNG_OK && rung_tokenizer_main_file(files)->text == NULL) {
+        return rung_fail(error, RUNG_FORMAT,
+                         "%s: the text of its tokenizer is missing: write the file again with `rung quantize`",
+                         model->path);
+    }
+    return status;
 }
 
 static rung_status load_texts(rung_model *model, rung_error *error)
 {
     rung_named_text config = {0};
     rung_tokenizer_files files = {0};
-    rung_status status = read_text(model, "config", true, &config, error);
+    rung_status status = read_config(model, &config, error);
     if (status == RUNG_OK) {
         status = read_tokenizer_texts(model, &files, error);
     }
@@ -390,7 +427,8 @@ static rung_status load_texts(rung_model *model, rung_error *error)
         status = rung_model_set_tokenizer(model, &files, error);
     }
     free((char *)(uintptr_t)config.name);
-    free_names(&files);
+    free((char *)(uintptr_t)config.text);
+    rung_tokenizer_texts_free(&files);
     return status;
 }
 

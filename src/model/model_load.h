@@ -10,9 +10,13 @@
 #define RUNG_TENSOR_NAME_BYTES 192
 
 #define RUNG_PACKED_FORMAT "rung-packed"
-#define RUNG_PACKED_VERSION "2"
-/* Read as well: its WordPiece vocabulary stands in the tokenizer's JSON text. */
-#define RUNG_PACKED_OLD_VERSION "1"
+#define RUNG_PACKED_VERSION "3"
+/* Read as well: the tokenizer's texts stand in the metadata, in version 1 with a WordPiece vocabulary inside the JSON
+ * text. */
+#define RUNG_PACKED_VERSION_1 "1"
+#define RUNG_PACKED_VERSION_2 "2"
+/* The tensors of the tokenizer's texts: this, a dot, and the slot's key (tokenizer_texts.h). */
+#define RUNG_PACKED_TEXTS "texts"
 
 /* Position embedding and pooler of a packed file. */
 #define RUNG_PACKED_TABLE_BITS 8u

@@ -1,11 +1,12 @@
 /* pack_model.c: `rung quantize`: loads a Hugging Face directory in int8 and writes what load_packed.c maps: int8 panels
- * as the kernels read them, the word embedding in few bits, config and tokenizer as texts in the metadata. Called by
- * src/cli and the tests. The same directory gives the same bytes. */
+ * as the kernels read them, the word embedding in few bits, the tokenizer's texts compressed, the configuration in the
+ * metadata. Called by src/cli and the tests. The same directory and version of libzstd give the same bytes. */
 #include "base/checked.h"
 #include "base/memory.h"
 #include "model/half.h"
 #include "model/model_config.h"
 #include "model/model_load.h"
+#include "model/packed_text.h"
 #include "model/quantize.h"
 #include "model/tokenizer_texts.h"
 #include "model/weight_files.h"
@@ -29,7 +30,7 @@ typedef struct tensor_list {
 
 static rung_status list_init(tensor_list *list, rung_model *model, rung_error *error)
 {
-    size_t capacity = 16 + model->config.num_layers * 22;
+    size_t capacity = 20 + model->config.num_layers * 22;
     *list = (tensor_list){.model = model, .capacity = capacity};
     list->tensors = rung_alloc(capacity, sizeof *list->tensors, "tensor list", error);
     list->names = rung_alloc(capacity, sizeof *list->names, "tensor names", error);
@@ -339,42 +340,56 @@ static rung_status add_tokenizer_config(metadata_list *list, const rung_model *m
     return status;
 }
 
-static rung_status add_tokenizer_json(metadata_list *list, const rung_named_text *json, rung_error *error)
+/* The tensor of a text of the tokenizer. */
+static rung_status add_text(tensor_list *list, const char *key, const char *text, size_t bytes, rung_error *error)
+{
+    size_t capacity = rung_packed_text_bound(bytes);
+    size_t frame_bytes;
+    uint8_t *frame = rung_model_alloc(list->model, capacity, 1, key, error);
+    if (frame == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    rung_status status = rung_packed_text_compress(text, bytes, key, frame, capacity, &frame_bytes, error);
+    if (status == RUNG_OK) {
+        add(list, RUNG_PACKED_TEXTS, key, RUNG_U8, 1, &frame_bytes, frame);
+    }
+    return status;
+}
+
+static rung_status add_tokenizer_json(tensor_list *list, const rung_named_text *json, rung_error *error)
 {
     char *rest = NULL;
     char *lines = NULL;
     rung_status status = rung_tokenizer_split_vocabulary(json, &rest, &lines, error);
     if (status == RUNG_OK) {
-        add_entry(list, "tokenizer", rest);
+        status = add_text(list, "tokenizer", rest, strlen(rest), error);
     }
     if (status == RUNG_OK && lines != NULL) {
-        add_entry(list, "vocabulary", lines);
+        status = add_text(list, "vocabulary", lines, strlen(lines), error);
     }
+    free(rest);
+    free(lines);
     return status;
 }
 
-static rung_status add_tokenizer(metadata_list *list, const rung_model *model, const char *directory, rung_error *error)
+static rung_status add_tokenizer(tensor_list *list, rung_tokenizer_files *files, rung_error *error)
 {
-    rung_tokenizer_files files = {0};
+    rung_status status = RUNG_OK;
     const rung_tokenizer_slot *slot;
-    rung_status status = rung_tokenizer_texts_read(directory, &files, error);
-    if (status == RUNG_OK) {
-        status = add_tokenizer_config(list, model, &files, error);
-    }
     for (size_t i = 0; status == RUNG_OK && (slot = rung_tokenizer_slot_at(i)) != NULL; i++) {
-        const rung_named_text *text = rung_tokenizer_slot_text(&files, slot);
-        if (text == &files.tokenizer_json && text->text != NULL) {
+        const rung_named_text *text = rung_tokenizer_slot_text(files, slot);
+        if (text == &files->tokenizer_json && text->text != NULL) {
             status = add_tokenizer_json(list, text, error);
         } else if (text->text != NULL) {
-            status = add_copy(list, slot->key, text->text, text->bytes, error);
+            status = add_text(list, slot->key, text->text, text->bytes, error);
         }
     }
-    rung_tokenizer_texts_free(&files);
     return status;
 }
 
 static rung_status add_metadata(metadata_list *metadata, const tensor_list *list, const char *directory,
-                                const rung_quantize_options *options, rung_error *error)
+                                const rung_tokenizer_files *files, const rung_quantize_options *options,
+                                rung_error *error)
 {
     char hex[RUNG_SHA256_HEX_BYTES];
     rung_safetensors_data_sha256(list->tensors, list->count, hex);
@@ -394,20 +409,28 @@ static rung_status add_metadata(metadata_list *metadata, const tensor_list *list
     if (status == RUNG_OK) {
         status = add_config(metadata, directory, error);
     }
-    return status == RUNG_OK ? add_tokenizer(metadata, list->model, directory, error) : status;
+    return status == RUNG_OK ? add_tokenizer_config(metadata, list->model, files, error) : status;
 }
 
-static rung_status write_list(const tensor_list *list, const char *directory, const rung_quantize_options *options,
+static rung_status write_list(tensor_list *list, const char *directory, const rung_quantize_options *options,
                               const char *out_path, rung_error *error)
 {
     metadata_list metadata = {.count = 0};
-    rung_status status = add_metadata(&metadata, list, directory, options, error);
+    rung_tokenizer_files files = {0};
+    rung_status status = rung_tokenizer_texts_read(directory, &files, error);
+    if (status == RUNG_OK) {
+        status = add_tokenizer(list, &files, error);
+    }
+    if (status == RUNG_OK) {
+        status = add_metadata(&metadata, list, directory, &files, options, error);
+    }
     if (status == RUNG_OK) {
         status = rung_safetensors_write(out_path, list->tensors, list->count, metadata.entries, metadata.count, error);
     }
     for (size_t i = 0; i < metadata.count; i++) {
         free((char *)(uintptr_t)metadata.entries[i].value);
     }
+    rung_tokenizer_texts_free(&files);
     return status;
 }
 

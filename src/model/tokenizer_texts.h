@@ -1,5 +1,5 @@
 /* tokenizer_texts.h: the texts that make a tokenizer, as they lie in a Hugging Face directory (files) and in a packed model
- * (metadata). Called by the loaders and pack_model.c; what the texts mean is known to the tokenizer. */
+ * (tensors). Called by the loaders and pack_model.c; what the texts mean is known to the tokenizer. */
 #ifndef RUNG_MODEL_TOKENIZER_TEXTS_H
 #define RUNG_MODEL_TOKENIZER_TEXTS_H
 
@@ -8,7 +8,7 @@
 /* One of the texts. */
 typedef struct rung_tokenizer_slot {
     const char *file; /* in a directory: "tokenizer.json" */
-    const char *key;  /* in a packed model's metadata: "tokenizer" */
+    const char *key;  /* in a packed model: "tokenizer" of the tensor "texts.tokenizer" */
     size_t offset;    /* of its rung_named_text in rung_tokenizer_files */
 } rung_tokenizer_slot;
 
