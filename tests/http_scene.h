@@ -4,7 +4,7 @@
 #define RUNG_TESTS_HTTP_SCENE_H
 
 #include "base/clock.h"
-#include "serve/http.h"
+#include "serve/http_head.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -312,7 +312,7 @@ static void headers_are_limited(void **state)
     memcpy(head + length + 4200, "\r\n\r\n", 4);
     assert_refused_bytes(s, head, (size_t)length + 4204, 431);
     length = snprintf(head, sizeof head, "GET /echo HTTP/1.1\r\n" HOST);
-    for (size_t i = 0; i < 101; i++) {
+    for (size_t i = 0; i <= RUNG_HTTP_MAX_HEADERS; i++) {
         length += snprintf(head + length, sizeof head - (size_t)length, "a:b\r\n");
     }
     memcpy(head + length, "\r\n", 2);

@@ -37,7 +37,9 @@
 #define FIRST_BODY_BYTES ((size_t)16 << 10)
 #define LINGER_S 1.0
 #define LINGER_BYTES ((size_t)64 << 20)
-#define ANSWER_HEADER_BYTES 4096 /* of MHD's memory for a connection, beside the request's head */
+/* Of MHD's memory for a connection, which an idle one keeps, beside the request's head: what it notes of each field, and the head of the answer. */
+#define FIELD_BYTES 64
+#define ANSWER_HEADER_BYTES 2048
 
 static const double probe_after_s[] = {0.02, 0.1, 0.5, 2.5, 5}; /* the last one again and again */
 
@@ -146,7 +148,7 @@ static void name_limit(const rung_http *http, unsigned status, const char *messa
 {
     if (status == MHD_HTTP_CONTENT_TOO_LARGE) {
         snprintf(text, room, "%s of %zu bytes", message, http->options.max_body_bytes);
-    } else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE) {
+    } else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE && message != rung_http_too_many_headers) {
         snprintf(text, room, "%s of %zu bytes", message, http->options.max_header_bytes);
     } else {
         snprintf(text, room, "%s", message);
@@ -597,9 +599,10 @@ static rung_status start_daemon(rung_http *http, rung_error *error)
                          NULL, NULL, handle, http, MHD_OPTION_EXTERNAL_LOGGER, log_of_daemon, http,
                          MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_PER_IP_CONNECTION_LIMIT, client_limit,
                          MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         2 * options->max_header_bytes + ANSWER_HEADER_BYTES, MHD_OPTION_URI_LOG_CALLBACK, take_line,
-                         http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-                         request_ended, http, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http, MHD_OPTION_END);
+                         options->max_header_bytes + RUNG_HTTP_MAX_HEADERS * FIELD_BYTES + ANSWER_HEADER_BYTES,
+                         MHD_OPTION_URI_LOG_CALLBACK, take_line, http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped,
+                         NULL, MHD_OPTION_NOTIFY_COMPLETED, request_ended, http, MHD_OPTION_NOTIFY_CONNECTION,
+                         connection_changed, http, MHD_OPTION_END);
     if (http->daemon == NULL) {
         return rung_fail(error, RUNG_IO, "cannot start the HTTP server: %s", strerror(errno));
     }

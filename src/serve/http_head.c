@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+const char rung_http_too_many_headers[] = "there are more than 64 header fields";
+
 /* RFC 9110, 5.6.2. */
 static bool is_token(const char *text)
 {
@@ -116,7 +118,10 @@ static rung_http_verdict judge_framing(const rung_http_head *head)
 
 rung_http_verdict rung_http_judge(const rung_http_head *head)
 {
-    if (head->bytes > head->max_bytes || head->num_headers > RUNG_HTTP_MAX_HEADERS) {
+    if (head->num_headers > RUNG_HTTP_MAX_HEADERS) {
+        return (rung_http_verdict){431, rung_http_too_many_headers};
+    }
+    if (head->bytes > head->max_bytes) {
         return (rung_http_verdict){431, "the headers are larger than this node's limit"};
     }
     if (strcmp(head->version, "HTTP/1.1") != 0 && strcmp(head->version, "HTTP/1.0") != 0) {

@@ -5,7 +5,8 @@
 
 #include "serve/http.h"
 
-#define RUNG_HTTP_MAX_HEADERS 100
+#define RUNG_HTTP_MAX_HEADERS 64
+extern const char rung_http_too_many_headers[]; /* the message of that limit */
 
 /* The length of a request's target as it came (path and query), before anything was cut or decoded; 0 when it has a character that must be
  * escaped. */

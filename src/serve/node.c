@@ -314,7 +314,7 @@ static rung_status listen_on(rung_node *node, rung_error *error)
     const rung_http_options options = {.address = config->listen_address,
                                        .port = config->listen_port,
                                        .max_body_bytes = config->max_body_bytes,
-                                       .max_header_bytes = 16384,
+                                       .max_header_bytes = 8192,
                                        .max_connections = config->max_connections,
                                        .max_connections_per_client = config->max_connections_per_client,
                                        .receive_timeout_s = 10,
