@@ -128,7 +128,8 @@ static void defaults(void **state)
     assert_string_equal(config.id, "");
     assert_int_equal(config.num_upstreams, 0);
     assert_true(config.upstream_deadline_s == 1 && config.deadline_s == 10);
-    assert_int_equal(config.batch_max_tokens, 4096);
+    assert_int_equal(config.batch_max_tokens, 512);
+    assert_true(config.batch_max_time_s == 0.02);
     assert_true(config.batch_max_wait_s == 0);
     assert_int_equal(config.max_body_bytes, 1 << 20);
     assert_int_equal(config.max_inputs, 64);

@@ -415,6 +415,67 @@ static void bodies_are_handed_out_while_their_errands_are_computed(void **state)
     rung_generation_free(generation);
 }
 
+/* A short errand that comes while a long one is computed. */
+typedef struct visitor {
+    rung_workers *workers;
+    rung_errand *errand; /* NULL: submitted */
+} visitor;
+
+/* In the worker's thread, between two layers of the long one: its body is to go up. */
+static void submit_between_layers(void *context)
+{
+    visitor *self = context;
+    if (self->workers != NULL && rung_workers_collect_ahead(self->workers) != NULL) {
+        rung_workers_submit(self->workers, self->errand);
+    }
+    wake(&box);
+}
+
+static void a_short_one_passes_a_long_one(void **state)
+{
+    (void)state;
+    rung_error error;
+    rung_generation *generation = open_generation((const char *const[]){"config", yaml_path, "level", "1", NULL}, 1);
+    rung_policy policy = generation->policies[0];
+    policy.offload.threshold[0] = 0;
+    policy.offload.speculate[0] = 1;
+    policy.exit.rule = RUNG_EXIT_OFF;
+    policy.exit.first_layer = 1;
+    policy.prune.enabled = false;
+    char text[1001];
+    for (size_t i = 0; i < sizeof text - 1; i++) {
+        text[i] = i % 2 ? ' ' : 'a';
+    }
+    text[sizeof text - 1] = '\0';
+    rung_errand *host = new_errand_under(generation, &policy, text);
+    rung_errand *guest = new_errand(generation, "a film");
+    host->queued_s += 1000; /* due later, however slow this machine is */
+    visitor context = {.errand = guest};
+    rung_workers *workers = NULL;
+    assert_int_equal(rung_workers_create(1, 1, submit_between_layers, &context, &workers, &error), RUNG_OK);
+    context.workers = workers;
+    rung_workers_submit(workers, host);
+    rung_errand *order[2] = {NULL, NULL};
+    for (size_t have = 0; have < 2;) {
+        rung_errand *errand = rung_workers_collect(workers);
+        if (errand == NULL) {
+            await_wake(&box);
+        }
+        for (; errand != NULL; errand = errand->next) {
+            order[have++] = errand;
+        }
+    }
+    assert_ptr_equal(order[0], guest);
+    assert_ptr_equal(order[1], host);
+    assert_int_equal(guest->status, RUNG_OK);
+    assert_int_equal(host->status, RUNG_OK);
+    rung_errand_free(host);
+    rung_errand_free(guest);
+    rung_workers_free(workers);
+    assert_int_equal(atomic_load(&generation->users), 1);
+    rung_generation_free(generation);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_is_estimated_and_dropped),
         cmocka_unit_test(a_full_batch_does_not_wait),
         cmocka_unit_test(what_was_not_computed_is_not_measured),
+        cmocka_unit_test(a_short_one_passes_a_long_one),
         cmocka_unit_test(bodies_are_handed_out_while_their_errands_are_computed),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -482,6 +482,7 @@ static void take_limits(builder *b)
 {
     rung_node_config *node = &b->node;
     node->batch_max_tokens = (size_t)value_of(b, RUNG_OPTION_BATCH_MAX_TOKENS)->integer;
+    node->batch_max_time_s = value_of(b, RUNG_OPTION_BATCH_MAX_TIME)->number;
     node->batch_max_wait_s = value_of(b, RUNG_OPTION_BATCH_MAX_WAIT)->number;
     node->max_body_bytes = (size_t)value_of(b, RUNG_OPTION_LIMITS_BODY)->integer;
     node->max_inputs = (size_t)value_of(b, RUNG_OPTION_LIMITS_INPUTS)->integer;

@@ -29,6 +29,7 @@ typedef struct rung_node_config {
     rung_link_trace *link_trace;                  /* owned; NULL: none, or the cascade's */
     double deadline_s;                            /* cap on a request's time */
     size_t batch_max_tokens;                      /* computed together */
+    double batch_max_time_s;                      /* estimated; what would take longer is not computed together */
     double batch_max_wait_s;                      /* a worker may wait this long for a fuller batch */
     size_t max_body_bytes;
     size_t max_inputs;

@@ -347,8 +347,12 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                               .max = 600, .value_name = "TIME", .default_text = "10s",
                               .help = "most time of a request, also when its client allows more"},
     [RUNG_OPTION_BATCH_MAX_TOKENS] = {"batch.max_tokens", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_NODE, NODE,
-                                      .min = 16, .max = 1048576, .value_name = "N", .default_text = "4096",
+                                      .min = 16, .max = 1048576, .value_name = "N", .default_text = "512",
                                       .help = "tokens that are computed together at most"},
+    [RUNG_OPTION_BATCH_MAX_TIME] = {"batch.max_time", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE, .min = 0,
+                                    .max = 60, .value_name = "TIME", .default_text = "20ms",
+                                    .help = "texts are computed together only while that is estimated to take no "
+                                            "longer"},
     [RUNG_OPTION_BATCH_MAX_WAIT] = {"batch.max_wait", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE, .min = 0,
                                     .max = 1, .value_name = "TIME", .default_text = "0ms",
                                     .help = "how long a request may wait for others to be computed with"},

@@ -12,12 +12,14 @@
 typedef struct run_plan {
     uint32_t importance_layers;
     rung_variant variant;
+    const rung_between *between; /* NULL: nobody is asked */
     bool runs[RUNG_MAX_LAYERS];
 } run_plan;
 
-static run_plan make_plan(const rung_model_config *config, uint32_t importance_layers, const rung_variant *variant)
+static run_plan make_plan(const rung_model_config *config, uint32_t importance_layers, const rung_variant *variant,
+                          const rung_between *between)
 {
-    run_plan plan = {.importance_layers = importance_layers};
+    run_plan plan = {.importance_layers = importance_layers, .between = between};
     if (variant != NULL) {
         plan.variant = *variant;
     }
@@ -280,6 +282,18 @@ static void drop_tokens(rung_batch *batch, const running *rows, uint32_t layer, 
     memset(batch->importance, 0, batch->num_tokens * sizeof *batch->importance); /* the next layer's sums alone */
 }
 
+/* Others may have the thread now. Returns the time they took. */
+static double make_way(const rung_batch *batch, const running *rows, uint32_t layer, const run_plan *plan)
+{
+    uint32_t layers_left = (uint32_t)batch->model->config.num_layers - (layer + 1);
+    if (plan->between == NULL || rows->count == 0 || layers_left == 0) {
+        return 0;
+    }
+    double before_s = batch_clock_s(batch);
+    plan->between->call(plan->between->context, layers_left);
+    return batch_clock_s(batch) - before_s;
+}
+
 static void run_layers(rung_batch *batch, running *rows, const run_plan *plan, double started_s)
 {
     double before_s = started_s;
@@ -299,14 +313,15 @@ static void run_layers(rung_batch *batch, running *rows, const run_plan *plan, d
         if (drops) {
             drop_tokens(batch, rows, layer, plan);
         }
+        before_s += make_way(batch, rows, layer, plan);
     }
     assert(rows->count == 0); /* the last layer stops every row */
 }
 
-void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers,
-                    const rung_variant *variant)
+void rung_batch_run_between(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers,
+                            const rung_variant *variant, const rung_between *between)
 {
-    const run_plan plan = make_plan(&batch->model->config, importance_layers, variant);
+    const run_plan plan = make_plan(&batch->model->config, importance_layers, variant, between);
     running rows;
     cursor at = {.jobs = jobs, .num_jobs = num_jobs};
     while (at.next < num_jobs) {
@@ -320,4 +335,10 @@ void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, u
             join_parts(&batch->model->config, jobs[i]);
         }
     }
+}
+
+void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers,
+                    const rung_variant *variant)
+{
+    rung_batch_run_between(batch, jobs, num_jobs, importance_layers, variant, NULL);
 }

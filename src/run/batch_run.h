@@ -57,4 +57,15 @@ typedef struct rung_job {
 void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers,
                     const rung_variant *variant);
 
+/* Called between two layers by the thread that runs the batch, which may run another one meanwhile: layers_left (>= 1) of all jobs that are in the batch are
+ * still to come. Its time is not the jobs'. */
+typedef struct rung_between {
+    void (*call)(void *context, uint32_t layers_left);
+    void *context;
+} rung_between;
+
+/* The same; between may be NULL. */
+void rung_batch_run_between(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, uint32_t importance_layers,
+                            const rung_variant *variant, const rung_between *between);
+
 #endif

@@ -21,7 +21,10 @@ typedef struct rung_held {
 } rung_held;
 
 typedef struct rung_errand {
-    struct rung_errand *next; /* in the list that holds it */
+    struct rung_errand *next;     /* in the list that holds it */
+    struct rung_errand *children; /* in the backlog */
+    double due_s;                 /* set when it is queued, as is its place among those that are due together */
+    uint64_t order;
     struct rung_errand *
         next_ahead; /* in the workers' list of those that ask the next level ahead of their result; their lock guards it */
     struct rung_ticket *ticket;

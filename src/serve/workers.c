@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "serve/backlog.h"
+#include "serve/seat.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,39 +15,26 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_BATCH_ERRANDS 64
+#define GUEST_SHARE 4                    /* a guest takes at most a quarter of what its host still has to do */
+#define GUESTS_SHARE 2                   /* all guests of a batch take at most half of what it takes itself */
 #define FIRST_COST_S_PER_BYTE 1e-5       /* until something was measured: 10 ms for 1,000 bytes */
 #define COST_MEMORY 0.05                 /* weight of a new measurement */
 #define SHORTEST_COST_BYTES ((size_t)64) /* of an errand: even a short text has its own costs */
-
-typedef struct errand_list {
-    rung_errand *first;
-    rung_errand **last; /* where the next one is hung on */
-    size_t count;
-    size_t cost_bytes;
-} errand_list;
-
-struct worker;
-
-/* Whom the batch tells that the exit that an errand watches was passed. */
-typedef struct lookout {
-    struct worker *worker;
-    rung_errand *errand;
-} lookout;
 
 typedef struct worker {
     rung_workers *all;
     pthread_t thread;
     sem_t wake; /* a semaphore of its own: a condition variable costs one more system call, and wakes any of them */
     struct worker *next_idle;
-    bool listed;                 /* among the idle */
-    rung_generation *generation; /* that batch was made for; NULL: none yet */
-    uint64_t tried;              /* serial of the last one that was made ready for ahead of its requests */
-    rung_batch batch;
-    rung_thread_pool *pool; /* that the layers of batch are shared with; NULL: none */
-    rung_job *jobs[MAX_BATCH_ERRANDS];
-    rung_errand *computing[MAX_BATCH_ERRANDS];
-    lookout lookouts[MAX_BATCH_ERRANDS]; /* of those */
+    bool listed;            /* among the idle */
+    uint64_t tried;         /* serial of the last one that was made ready for ahead of its requests */
+    rung_thread_pool *pool; /* NULL: none */
+    rung_seat seat;
+    rung_seat guest_seat; /* for short errands that pass the batch between its layers */
+    double host_work_s;   /* estimate of what is in `seat`; 0: nothing, or no guests are let in */
+    uint32_t host_layers;
+    double guests_work_s; /* estimate of those that passed it */
+    double guests_s;      /* what they took */
 } worker;
 
 struct rung_workers {
@@ -55,39 +44,16 @@ struct rung_workers {
     bool stopping;
     size_t idle;
     worker *idle_list; /* those that sleep, the last one to fall asleep first: its caches are warm */
-    errand_list queue;
-    errand_list finished;
-    rung_errand *ahead; /* computed still; their bodies wait to be sent; the last one first */
+    rung_backlog queue;
+    rung_errand *finished;       /* in order */
+    rung_errand **last_finished; /* where the next one is hung on */
+    rung_errand *ahead;          /* computed still; their bodies wait to be sent; the last one first */
     size_t computing_bytes;
     double cost_s_per_byte;   /* wall time of one worker */
     rung_generation *current; /* has users while it is here */
     size_t num_workers;
     worker *workers; /* [num_workers] */
 };
-
-static void list_init(errand_list *list)
-{
-    *list = (errand_list){.last = &list->first};
-}
-
-static void list_push(errand_list *list, rung_errand *errand)
-{
-    errand->next = NULL;
-    *list->last = errand;
-    list->last = &errand->next;
-    list->count++;
-    list->cost_bytes += errand->cost_bytes;
-}
-
-static rung_errand *list_pop(errand_list *list)
-{
-    rung_errand *errand = list->first;
-    list->first = errand->next;
-    list->last = list->first == NULL ? &list->first : list->last;
-    list->count--;
-    list->cost_bytes -= errand->cost_bytes;
-    return errand;
-}
 
 static uint32_t importance_layers(const rung_errand *errand)
 {
@@ -101,115 +67,62 @@ static bool go_together(const rung_errand *a, const rung_errand *b)
            rung_variant_equal(&a->visit.policy->variant, &b->visit.policy->variant);
 }
 
-/* Takes a fair share of what waits, so that idle workers get some as well: what fits into one batch and belongs together. */
-static size_t take_batch(rung_workers *all, worker *self, size_t num_idle)
+/* Moves what is due first into the seat: what fits into one batch, belongs together, and is not estimated to take longer than a batch may (but one errand always
+ * goes), at most `most` of them. */
+static size_t take(rung_workers *all, rung_seat *seat, size_t most)
 {
-    size_t share = (all->queue.count + num_idle) / (num_idle + 1);
     size_t bytes = 0;
     size_t count = 0;
-    while (all->queue.first != NULL && count < share && count < MAX_BATCH_ERRANDS) {
-        rung_errand *next = all->queue.first;
-        bool fits = (bytes + next->cost_bytes) / RUNG_BYTES_PER_TOKEN <= next->generation->config.batch_max_tokens;
-        if (count > 0 && (!fits || !go_together(next, self->computing[0]))) {
+    most = most < RUNG_SEAT_ERRANDS ? most : RUNG_SEAT_ERRANDS;
+    for (rung_errand *next = rung_backlog_first(&all->queue); next != NULL && count < most;
+         next = rung_backlog_first(&all->queue)) {
+        const rung_node_config *config = &next->generation->config;
+        size_t with_it = bytes + next->cost_bytes;
+        bool fits = with_it / RUNG_BYTES_PER_TOKEN <= config->batch_max_tokens &&
+                    (double)with_it * all->cost_s_per_byte <= config->batch_max_time_s;
+        if (count > 0 && (!fits || !go_together(next, seat->errands[0]))) {
             break;
         }
-        bytes += next->cost_bytes;
-        self->computing[count++] = list_pop(&all->queue);
+        bytes = with_it;
+        seat->errands[count++] = rung_backlog_pop(&all->queue);
     }
     all->computing_bytes += bytes;
     return count;
 }
 
-static void leave_generation(worker *self)
+static size_t cost_of_seat(const rung_seat *seat, size_t count)
 {
-    if (self->generation != NULL) {
-        rung_batch_deinit(&self->batch);
-        rung_generation_leave(self->generation);
-        self->generation = NULL;
-    }
-}
-
-/* A batch for the model of this generation. */
-static rung_status enter_generation(worker *self, rung_generation *generation, rung_error *error)
-{
-    if (self->generation == generation) {
-        return RUNG_OK;
-    }
-    leave_generation(self);
-    const rung_model *model = rung_generation_model(generation);
-    size_t tokens = generation->config.batch_max_tokens;
-    tokens = tokens > model->config.max_tokens ? tokens : model->config.max_tokens;
-    rung_status status =
-        rung_batch_init(&self->batch, model, generation->cascade->kernels, tokens, MAX_BATCH_ERRANDS, error);
-    if (status == RUNG_OK) {
-        status = rung_batch_share(&self->batch, self->pool, error);
-        if (status != RUNG_OK) {
-            rung_batch_deinit(&self->batch);
-        }
-    }
-    if (status == RUNG_OK) {
-        rung_generation_use(generation);
-        self->generation = generation;
-    }
-    return status;
-}
-
-/* Between two layers of the batch: the loop may send the body of one of its errands. */
-static void look_ahead(void *context, rung_job *job)
-{
-    (void)job;
-    const lookout *self = context;
-    rung_workers *all = self->worker->all;
-    if (!rung_errand_watched(self->errand, rung_clock_s())) {
-        return;
-    }
-    pthread_mutex_lock(&all->lock);
-    self->errand->next_ahead = all->ahead;
-    all->ahead = self->errand;
-    pthread_mutex_unlock(&all->lock);
-    all->done(all->context);
-}
-
-static void run(worker *self, size_t num_jobs)
-{
-    const rung_errand *first = self->computing[0];
-    rung_batch_run(&self->batch, self->jobs, num_jobs, importance_layers(first), &first->visit.policy->variant);
-}
-
-/* Returns the cost of what ran to its end: what left uncomputed took no time, and says nothing of what work costs. */
-static size_t compute(worker *self, size_t count)
-{
-    rung_error error;
-    rung_status ready = enter_generation(self, self->computing[0]->generation, &error);
-    double now_s = rung_clock_s();
-    bool runs[MAX_BATCH_ERRANDS];
-    size_t num_jobs = 0;
-    for (size_t i = 0; i < count; i++) {
-        rung_errand *errand = self->computing[i];
-        if (ready != RUNG_OK) {
-            errand->status = ready;
-            errand->error = error;
-        }
-        runs[i] = ready == RUNG_OK && rung_errand_read(errand, now_s);
-        if (runs[i]) {
-            self->lookouts[i] = (lookout){self, errand};
-            errand->visit.job.on_watch = look_ahead;
-            errand->visit.job.watch_context = &self->lookouts[i];
-            self->jobs[num_jobs++] = &errand->visit.job;
-        }
-    }
-    if (num_jobs > 0) {
-        run(self, num_jobs);
-    }
     size_t bytes = 0;
-    now_s = rung_clock_s();
     for (size_t i = 0; i < count; i++) {
-        if (runs[i]) {
-            bytes += self->computing[i]->visit.job.exit_layer > 0 ? self->computing[i]->cost_bytes : 0;
-            rung_errand_computed(self->computing[i], now_s);
-        }
+        bytes += seat->errands[i]->cost_bytes;
     }
     return bytes;
+}
+
+/* Takes a fair share of what waits, so that idle workers get some as well. */
+static size_t take_batch(rung_workers *all, worker *self, size_t num_idle)
+{
+    size_t count = take(all, &self->seat, (all->queue.count + num_idle) / (num_idle + 1));
+    if (count > 0) {
+        self->host_work_s = (double)cost_of_seat(&self->seat, count) * all->cost_s_per_byte;
+        self->host_layers = (uint32_t)rung_generation_model(self->seat.errands[0]->generation)->config.num_layers;
+    }
+    self->guests_work_s = 0;
+    self->guests_s = 0;
+    return count;
+}
+
+/* Whether what is due first may pass the batch: it is due before any of those in it, short against what the batch still has to do, and the batch has not
+ * made way too often. */
+static bool is_guest(const worker *self, const rung_errand *errand, uint32_t layers_left)
+{
+    if (errand == NULL || errand->due_s >= self->seat.errands[0]->due_s ||
+        errand->generation != self->seat.errands[0]->generation) {
+        return false;
+    }
+    double work_s = (double)errand->cost_bytes * self->all->cost_s_per_byte;
+    double left_s = self->host_work_s * layers_left / self->host_layers;
+    return GUEST_SHARE * work_s <= left_s && GUESTS_SHARE * (self->guests_work_s + work_s) <= self->host_work_s;
 }
 
 /* Takes a sleeping worker off the list, to be woken without the lock; NULL: none sleeps. */
@@ -271,7 +184,7 @@ static void wait_for_work(worker *self, double wait_s)
 /* How long what waits may still wait for company; 0: it goes now. Asked again after every wait: meanwhile another worker may have taken it. */
 static double company_wait_s(const rung_workers *all)
 {
-    const rung_errand *first = all->queue.first;
+    const rung_errand *first = rung_backlog_first(&all->queue);
     if (first == NULL) {
         return INFINITY;
     }
@@ -279,7 +192,7 @@ static double company_wait_s(const rung_workers *all)
     if (config->batch_max_wait_s <= 0 || all->queue.cost_bytes / RUNG_BYTES_PER_TOKEN >= config->batch_max_tokens) {
         return 0;
     }
-    return fmax(first->queued_s + config->batch_max_wait_s - rung_clock_s(), 0);
+    return fmax(all->queue.since_s + config->batch_max_wait_s - rung_clock_s(), 0);
 }
 
 /* Makes ready for the current generation, so that its first request need not wait for the memory of a batch, and lets go of the one that was
@@ -288,14 +201,20 @@ static bool follow_current(worker *self)
 {
     rung_workers *all = self->all;
     rung_generation *current = all->current;
-    if (current == NULL || self->generation == current || self->tried == current->serial) {
+    const rung_generation *of_guests = self->guest_seat.generation;
+    bool behind = current != NULL && self->seat.generation != current && self->tried != current->serial;
+    bool guests_behind = current != NULL && of_guests != NULL && of_guests != current;
+    if (!behind && !guests_behind) {
         return false;
     }
     self->tried = current->serial; /* without memory now, a request tries again */
     rung_generation_use(current);
     pthread_mutex_unlock(&all->lock);
-    rung_status status = enter_generation(self, current, NULL);
+    rung_status status = rung_seat_enter(&self->seat, current, NULL);
     (void)status;
+    if (guests_behind) {
+        rung_seat_leave(&self->guest_seat);
+    }
     rung_generation_leave(current);
     all->done(all->context);
     pthread_mutex_lock(&all->lock);
@@ -334,17 +253,55 @@ static bool forget_ahead(rung_workers *all, rung_errand *errand)
 }
 
 /* computed_bytes: the part of the batch that took the time. */
-static void give_back(worker *self, size_t count, size_t computed_bytes, double seconds)
+static void give_back(rung_workers *all, const rung_seat *seat, size_t count, size_t computed_bytes, double seconds)
 {
-    rung_workers *all = self->all;
     for (size_t i = 0; i < count; i++) {
-        self->computing[i]->unsent = forget_ahead(all, self->computing[i]);
-        all->computing_bytes -= self->computing[i]->cost_bytes;
-        list_push(&all->finished, self->computing[i]);
+        rung_errand *errand = seat->errands[i];
+        errand->unsent = forget_ahead(all, errand);
+        errand->next = NULL;
+        *all->last_finished = errand;
+        all->last_finished = &errand->next;
     }
+    all->computing_bytes -= cost_of_seat(seat, count);
     if (computed_bytes > 0) {
         all->cost_s_per_byte += COST_MEMORY * (seconds / (double)computed_bytes - all->cost_s_per_byte);
     }
+}
+
+/* A worker's errand watched an exit, and its body is to go up. */
+static void go_ahead(void *context, rung_errand *errand)
+{
+    rung_workers *all = context;
+    pthread_mutex_lock(&all->lock);
+    errand->next_ahead = all->ahead;
+    all->ahead = errand;
+    pthread_mutex_unlock(&all->lock);
+    all->done(all->context);
+}
+
+/* Between two layers of the batch: short errands that are due sooner pass it. */
+static void let_guests_pass(void *context, uint32_t layers_left)
+{
+    worker *self = context;
+    rung_workers *all = self->all;
+    size_t count = 0;
+    pthread_mutex_lock(&all->lock);
+    if (!all->stopping && is_guest(self, rung_backlog_first(&all->queue), layers_left)) {
+        count = take(all, &self->guest_seat, 1);
+    }
+    pthread_mutex_unlock(&all->lock);
+    if (count == 0) {
+        return;
+    }
+    double started_s = rung_clock_s();
+    size_t bytes = rung_seat_compute(&self->guest_seat, count, NULL);
+    double seconds = rung_clock_s() - started_s;
+    pthread_mutex_lock(&all->lock);
+    self->guests_work_s += (double)cost_of_seat(&self->guest_seat, count) * all->cost_s_per_byte;
+    give_back(all, &self->guest_seat, count, bytes, seconds);
+    pthread_mutex_unlock(&all->lock);
+    all->done(all->context);
+    self->guests_s += rung_clock_s() - started_s;
 }
 
 static void *work(void *argument)
@@ -362,20 +319,21 @@ static void *work(void *argument)
             continue;
         }
         /* Who was called for the rest may have waited for company here. */
-        worker *called = all->queue.first != NULL ? call_idle(all) : NULL;
+        worker *called = rung_backlog_first(&all->queue) != NULL ? call_idle(all) : NULL;
         pthread_mutex_unlock(&all->lock);
         wake(called);
         double started_s = rung_clock_s();
-        size_t bytes = compute(self, count);
-        double seconds = rung_clock_s() - started_s;
+        size_t bytes = rung_seat_compute(&self->seat, count, &(rung_between){let_guests_pass, self});
+        double seconds = rung_clock_s() - started_s - self->guests_s;
         pthread_mutex_lock(&all->lock);
-        give_back(self, count, bytes, seconds);
+        give_back(all, &self->seat, count, bytes, seconds);
         pthread_mutex_unlock(&all->lock);
         all->done(all->context);
         pthread_mutex_lock(&all->lock);
     }
-    leave_generation(self);
     pthread_mutex_unlock(&all->lock);
+    rung_seat_leave(&self->seat);
+    rung_seat_leave(&self->guest_seat);
     return NULL;
 }
 
@@ -389,6 +347,8 @@ static rung_status start_worker(rung_workers *all, size_t threads_per_text, rung
             return status;
         }
     }
+    next->seat = (rung_seat){.pool = next->pool, .ahead = go_ahead, .context = all};
+    next->guest_seat = next->seat;
     sem_init(&next->wake, 0, 0);
     int code = pthread_create(&next->thread, NULL, work, next);
     if (code != 0) {
@@ -419,8 +379,7 @@ rung_status rung_workers_create(size_t threads, size_t threads_per_text, void (*
     made->done = done;
     made->context = context;
     made->cost_s_per_byte = FIRST_COST_S_PER_BYTE;
-    list_init(&made->queue);
-    list_init(&made->finished);
+    made->last_finished = &made->finished;
     while (status == RUNG_OK && made->num_workers < num_workers) {
         status = start_worker(made, helpers, error);
     }
@@ -467,7 +426,7 @@ void rung_workers_submit(rung_workers *workers, rung_errand *errand)
     errand->at_worker = true;
     errand->cost_bytes = cost_of(errand);
     pthread_mutex_lock(&workers->lock);
-    list_push(&workers->queue, errand);
+    rung_backlog_push(&workers->queue, errand, (double)errand->cost_bytes * workers->cost_s_per_byte);
     worker *called = call_idle(workers);
     pthread_mutex_unlock(&workers->lock);
     wake(called);
@@ -476,8 +435,9 @@ void rung_workers_submit(rung_workers *workers, rung_errand *errand)
 rung_errand *rung_workers_collect(rung_workers *workers)
 {
     pthread_mutex_lock(&workers->lock);
-    rung_errand *first = workers->finished.first;
-    list_init(&workers->finished);
+    rung_errand *first = workers->finished;
+    workers->finished = NULL;
+    workers->last_finished = &workers->finished;
     pthread_mutex_unlock(&workers->lock);
     return first;
 }
