@@ -34,7 +34,7 @@ static const char help[] =
     "answer\n"
     "  --connections N      at most so many requests at once (64)\n"
     "  --sources N          come from 127.0.0.1, 127.0.0.2 ... in turn: for limits by client\n"
-    "  --seconds S          of a phase (10)\n"
+    "  --seconds S[,S...]   of a phase (10); the last one stands for all further phases\n"
     "  --warm-up S          before, not counted (1)\n"
     "  --idle N             connections that ask once and stay open\n"
     "  --header LINE        \"Name: value\", sent with every request; may be given again\n"
@@ -54,7 +54,9 @@ typedef struct settings {
     size_t num_rates;
     arrival_process process;
     size_t connections, sources, idle;
-    double seconds, warm_up_s;
+    double seconds[MAX_PHASES];
+    size_t num_seconds;
+    double warm_up_s;
     const char *headers[MAX_HEADERS];
     size_t num_headers;
     uint64_t seed;
@@ -335,18 +337,21 @@ static void read_url(settings *set, const char *url)
     set->path = url[end] != '\0' && strcmp(url + end, "/") != 0 ? url + end : NULL;
 }
 
-static void read_rates(settings *set, const char *text)
+/* "1,2.5" into numbers above 0. */
+static size_t read_numbers(const char *flag, const char *text, double numbers[MAX_PHASES])
 {
     char *end = NULL;
-    set->num_rates = 0;
+    size_t count = 0;
     do {
-        double rate = strtod(text, &end);
-        if (end == text || !(rate > 0) || set->num_rates == MAX_PHASES) {
-            usage("--rate takes 1 to 16 numbers above 0");
+        double value = strtod(text, &end);
+        if (end == text || !(value > 0) || count == MAX_PHASES || (*end != ',' && *end != '\0')) {
+            fprintf(stderr, "load: %s takes 1 to %d numbers above 0, not %s\n", flag, MAX_PHASES, text);
+            exit(2);
         }
-        set->rates[set->num_rates++] = rate;
+        numbers[count++] = value;
         text = end + 1;
     } while (*end == ',');
+    return count;
 }
 
 static double number(const char *text, double least, double most)
@@ -413,7 +418,7 @@ static void take_flag(settings *set, int flag)
         set->rows = (size_t)number(optarg, 1, MAX_REQUESTS);
         break;
     case RATE:
-        read_rates(set, optarg);
+        set->num_rates = read_numbers("--rate", optarg, set->rates);
         break;
     case ARRIVALS:
         if (!arrivals_find(optarg, &set->process)) {
@@ -427,7 +432,7 @@ static void take_flag(settings *set, int flag)
         set->sources = (size_t)number(optarg, 0, 60000);
         break;
     case SECONDS:
-        set->seconds = number(optarg, 0.1, 86400);
+        set->num_seconds = read_numbers("--seconds", optarg, set->seconds);
         break;
     case WARM_UP:
         set->warm_up_s = number(optarg, 0, 3600);
@@ -495,7 +500,8 @@ int main(int argc, char **argv)
                     .num_rates = 1,
                     .process = ARRIVALS_POISSON,
                     .connections = 64,
-                    .seconds = 10,
+                    .seconds = {10},
+                    .num_seconds = 1,
                     .warm_up_s = 1,
                     .seed = 1};
     int flag;
@@ -522,7 +528,8 @@ int main(int argc, char **argv)
         run_phase(&l, set.rates[0], set.warm_up_s, false);
     }
     for (size_t i = 0; i < set.num_rates; i++) {
-        run_phase(&l, set.rates[i], set.seconds, true);
+        size_t last = set.num_seconds - 1;
+        run_phase(&l, set.rates[i], set.seconds[i < last ? i : last], true);
     }
     client_close(l.client);
     if (idle != NULL) {
