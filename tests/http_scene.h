@@ -90,7 +90,9 @@ static __attribute__((unused)) void request(void *context, rung_exchange *exchan
     } else if (strcmp(path, "/empty") == 0) {
         rung_http_answer(exchange, 204, NULL, 0, NULL, 0);
     } else if (strcmp(path, "/error") == 0) {
-        rung_http_answer_error(exchange, 422, "no \"text\"\n");
+        char *body = strdup("{\"error\":\"no text\"}");
+        assert_non_null(body);
+        rung_http_answer(exchange, 422, NULL, 0, body, strlen(body));
     } else if (strcmp(path, "/large") == 0) {
         size_t bytes = (size_t)4 << 20;
         char *body = malloc(bytes);

@@ -22,7 +22,8 @@ typedef struct served {
     rung_status ended;
     rung_error error; /* of its end */
     size_t log_lines;
-    size_t fixed; /* of them: that an option did not change */
+    size_t fixed;        /* of them: that an option did not change */
+    char degraded[1024]; /* the last of them that says why an answer is */
 } served;
 
 static inline void *run_node(void *argument)
@@ -48,6 +49,9 @@ static inline void count_line(void *context, const char *line, size_t bytes)
     assert_int_equal(line[bytes - 1], '\n');
     self->log_lines++;
     self->fixed += memmem(line, bytes, "needs a restart", 15) != NULL;
+    if (memmem(line, bytes, "\"degraded\"", 10) != NULL) {
+        snprintf(self->degraded, sizeof self->degraded, "%.*s", (int)bytes, line);
+    }
 }
 
 /* self->policy is set. drain: NULL: the default. */

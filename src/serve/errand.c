@@ -35,6 +35,8 @@ rung_status rung_errand_prepare(rung_errand *errand, rung_generation *generation
     errand->sent = false;
     errand->unsent = false;
     errand->held.is_held = false;
+    errand->no_text = false;
+    errand->read_ms = 0;
     errand->may_truncate = true;
     errand->top_level = generation->config.level;
     errand->arrived.tokens_arrived = false;
@@ -69,6 +71,9 @@ bool rung_errand_read(rung_errand *errand, double now_s)
         return false;
     }
     errand->status = rung_visit_read(&errand->visit, &errand->arrived, &errand->error);
+    if (errand->no_text) {
+        errand->read_ms = (rung_clock_s() - now_s) * 1e3;
+    }
     errand->visit.job.cancelled = &errand->cancelled;
     if (errand->status == RUNG_OK && !errand->may_truncate && errand->visit.did.truncated_tokens > 0) {
         errand->status =
@@ -218,6 +223,9 @@ static rung_status write_answer(rung_errand *errand, const rung_level_answer *di
 
 rung_status rung_errand_write(rung_errand *errand, double now_s, rung_error *error)
 {
+    if (errand->no_text) {
+        return RUNG_OK;
+    }
     const rung_request *machine = &errand->visit.machine;
     rung_level_answer did[RUNG_MAX_LEVELS];
     size_t count = list_levels(errand, did);

@@ -38,10 +38,12 @@ typedef struct rung_errand {
     bool at_worker;
     bool sent;             /* the loop's: the next level was asked */
     bool unsent;           /* it was to be asked ahead of the result, and the result came first */
+    bool no_text;          /* its ticket writes the answer: `out` stays empty */
     bool may_truncate;     /* a text longer than the model is cut, else refused */
     bool finished;         /* answered, failed or refused */
     atomic_bool cancelled; /* set by the loop, read by the worker */
     double arrived_s, deadline_s, queued_s;
+    double read_ms;     /* that tokenizing took, where no_text; else 0 */
     size_t text_bytes;  /* of what came; token ids count as RUNG_BYTES_PER_TOKEN each */
     size_t cost_bytes;  /* what its work is estimated by: rung_workers_submit sets it */
     unsigned actions;   /* what the worker's step asked for */
@@ -83,7 +85,7 @@ unsigned rung_errand_take_reply(rung_errand *errand, const rung_call_result *res
 /* Whatever kept the next level from answering. */
 unsigned rung_errand_lose_upstream(rung_errand *errand, rung_degraded reason, bool was_sent, double now_s);
 
-/* RUNG_ACTION_ANSWER: writes `out`. */
+/* RUNG_ACTION_ANSWER: writes `out`, unless no_text. */
 rung_status rung_errand_write(rung_errand *errand, double now_s, rung_error *error) RUNG_WARN_UNUSED;
 
 #endif

@@ -161,7 +161,7 @@ static enum MHD_Result refuse(rung_exchange *e, unsigned status, const char *mes
     rung_http *http = e->http;
     char text[160];
     name_limit(http, status, message, text, sizeof text);
-    rung_http_write_refusal(e->watch.fd, status, text, strcmp(e->method, "HEAD") == 0);
+    rung_http_write_refusal(e->watch.fd, &http->handler, e, status, text, strcmp(e->method, "HEAD") == 0);
     shutdown(e->watch.fd, SHUT_WR);
     note_refused(http, status);
     drop_request(e);
@@ -250,7 +250,8 @@ static void time_is_up(rung_timer *timer)
         }
         break;
     case RECEIVING:
-        rung_http_write_refusal(e->watch.fd, MHD_HTTP_REQUEST_TIMEOUT, "the request took too long to arrive", false);
+        rung_http_write_refusal(e->watch.fd, &e->http->handler, e->judged ? e : NULL, MHD_HTTP_REQUEST_TIMEOUT,
+                                "the request took too long to arrive", false);
         note_refused(e->http, MHD_HTTP_REQUEST_TIMEOUT);
         close_soon(e);
         break;
@@ -528,8 +529,8 @@ static size_t leave_escaped(void *context, struct MHD_Connection *mhd, char *tex
 static void take_connection(rung_http *http, int fd, const struct sockaddr *address, socklen_t address_bytes)
 {
     if (http->num_connections >= http->options.max_connections) {
-        rung_http_write_refusal(fd, MHD_HTTP_SERVICE_UNAVAILABLE, "this node has as many connections as it may have",
-                                false);
+        rung_http_write_refusal(fd, &http->handler, NULL, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                "this node has as many connections as it may have", false);
         note_refused(http, MHD_HTTP_SERVICE_UNAVAILABLE);
         close(fd);
         return;

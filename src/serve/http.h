@@ -1,6 +1,6 @@
 /* http.h: the HTTP/1.1 server of a node: libmicrohttpd driven from the node's own event loop. It hands over requests that have arrived whole and takes
- * their answers, now or later; an exchange that waits is suspended and costs no thread. Knows no levels, texts or JSON beyond the errors that it
- * makes itself ({"error":"…"}; but for lines so broken that libmicrohttpd refuses them with its own page). Everything is called from the
+ * their answers, now or later; an exchange that waits is suspended and costs no thread. Knows no levels, texts or JSON: of the errors that it makes
+ * itself its handler writes the body (but for lines so broken that libmicrohttpd refuses them with its own page). Everything is called from the
  * loop's thread.
  *
  * A client that hangs up while its exchange waits is noticed: the socket is watched. A half-close alone is legal and is probed with an interim
@@ -8,6 +8,7 @@
 #ifndef RUNG_SERVE_HTTP_H
 #define RUNG_SERVE_HTTP_H
 
+#include "base/buffer.h"
 #include "base/status.h"
 #include "net/loop.h"
 
@@ -35,6 +36,10 @@ typedef struct rung_http_handler {
     void (*gone)(void *context, rung_exchange *exchange);
     /* A request was refused here (too large, too slow, malformed ...): its status, for the metrics. */
     void (*refused)(void *context, unsigned status);
+    /* Appends the body of such a refusal, and headers of its own, each with its line end. exchange: its path and headers can be read; NULL: it has none yet.
+     * NULL: the body is {"error":"message"}. */
+    void (*refusal)(void *context, const rung_exchange *exchange, unsigned status, const char *message,
+                    rung_buffer *headers, rung_buffer *body);
 } rung_http_handler;
 
 typedef struct rung_http_header {
@@ -68,11 +73,5 @@ void *rung_exchange_user(const rung_exchange *exchange);
  * unless one is given. */
 void rung_http_answer(rung_exchange *exchange, unsigned status, const rung_http_header *headers, size_t num_headers,
                       char *body, size_t body_bytes);
-
-/* {"error":"…"}, one line, escaped: the form of every error of the own API. */
-void rung_http_answer_error(rung_exchange *exchange, unsigned status, const char *message);
-/* The same with one header more. */
-void rung_http_answer_error_with(rung_exchange *exchange, unsigned status, const rung_http_header *header,
-                                 const char *message);
 
 #endif

@@ -2,11 +2,9 @@
 #include "serve/http_socket.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -52,15 +50,28 @@ rung_status rung_http_listen(const rung_http_options *options, int *listener, ui
     return RUNG_OK;
 }
 
-void rung_http_write_refusal(int fd, unsigned status, const char *message, bool head_only)
+void rung_http_write_refusal(int fd, const rung_http_handler *handler, const rung_exchange *exchange, unsigned status,
+                             const char *message, bool head_only)
 {
-    char text[512];
-    int body_bytes = (int)strlen(message) + (int)sizeof "{\"error\":\"\"}" - 1;
-    int bytes = snprintf(
-        text, sizeof text,
-        "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s%s%s",
-        status, MHD_get_reason_phrase_for(status), body_bytes, head_only ? "" : "{\"error\":\"",
-        head_only ? "" : message, head_only ? "" : "\"}");
-    assert(bytes > 0 && (size_t)bytes < sizeof text);
-    (void)send(fd, text, (size_t)bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    rung_buffer headers = {0};
+    rung_buffer body = {0};
+    rung_buffer text = {0};
+    if (handler->refusal != NULL) {
+        handler->refusal(handler->context, exchange, status, message, &headers, &body);
+    } else {
+        rung_buffer_format(&body, "{\"error\":\"%s\"}", message);
+    }
+    rung_buffer_format(&text, "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n", status,
+                       MHD_get_reason_phrase_for(status), body.length);
+    rung_buffer_append(&text, headers.data, headers.length);
+    rung_buffer_text(&text, "Connection: close\r\n\r\n");
+    if (!head_only) {
+        rung_buffer_append(&text, body.data, body.length);
+    }
+    if (!headers.failed && !body.failed && !text.failed) {
+        (void)send(fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    rung_buffer_deinit(&headers);
+    rung_buffer_deinit(&body);
+    rung_buffer_deinit(&text);
 }

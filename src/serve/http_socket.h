@@ -8,8 +8,9 @@
 rung_status rung_http_listen(const rung_http_options *options, int *listener, uint16_t *port,
                              rung_error *error) RUNG_WARN_UNUSED;
 
-/* Writes a whole answer {"error":"message"} that ends the connection; head_only: as to HEAD. message: at most 200 plain characters. Best
- * effort: a socket whose buffer has no room for it belongs to a client that does not read. */
-void rung_http_write_refusal(int fd, unsigned status, const char *message, bool head_only);
+/* Writes a whole answer that ends the connection, with the body that the handler makes of the message; exchange as in rung_http_handler.refusal;
+ * head_only: as to HEAD. message: plain characters. Best effort: a socket whose buffer has no room for it belongs to a client that does not read. */
+void rung_http_write_refusal(int fd, const rung_http_handler *handler, const rung_exchange *exchange, unsigned status,
+                             const char *message, bool head_only);
 
 #endif

@@ -15,10 +15,12 @@ static const double bounds_s[] = {1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3
 #define NUM_BOUNDS (sizeof bounds_s / sizeof bounds_s[0])
 
 /* The statuses that a node answers with; others are counted as the last. */
-static const unsigned http_statuses[] = {200, 400, 404, 405, 408, 413, 414, 422, 431, 500, 501, 503, 504, 505, 508, 0};
+static const unsigned http_statuses[] = {200, 400, 404, 405, 408, 413, 414, 415, 422, 424,
+                                         429, 431, 500, 501, 503, 504, 505, 508, 0};
 #define NUM_STATUSES (sizeof http_statuses / sizeof http_statuses[0])
 
 static const char *const outcome_names[RUNG_OUTCOMES] = {"ok", "degraded", "refused", "expired", "failed", "gone"};
+static const char *const api_names[RUNG_APIS] = {"rung", "tei", "v2", "openai", "vllm"};
 static const char *const call_names[] = {"reply", "unreachable", "deadline", "overloaded", "bad reply"};
 #define NUM_CALLS (sizeof call_names / sizeof call_names[0])
 #define NUM_REASONS (RUNG_DEGRADED_MODEL + 1)
@@ -34,6 +36,7 @@ struct rung_metrics {
     uint32_t num_levels, level;
     size_t num_layers;
     uint64_t requests[RUNG_OUTCOMES];
+    uint64_t api_requests[RUNG_APIS];
     uint64_t responses[NUM_STATUSES];
     uint64_t answers[RUNG_MAX_LEVELS];
     uint64_t degraded[NUM_REASONS];
@@ -86,6 +89,11 @@ static void observe(histogram *h, double seconds)
     }
     h->count[bucket]++;
     h->sum += seconds;
+}
+
+void rung_metrics_api(rung_metrics *metrics, rung_api_id api)
+{
+    metrics->api_requests[api]++;
 }
 
 void rung_metrics_request(rung_metrics *metrics, rung_outcome outcome)
@@ -199,8 +207,10 @@ static void print_histogram(rung_buffer *out, const char *name, const char *help
 
 static void print_requests(const rung_metrics *metrics, rung_buffer *out)
 {
-    print_family(out, "requests_total", "outcome", "Calls of POST /v1/classify by what became of them.", outcome_names,
+    print_family(out, "requests_total", "outcome", "Calls to classify by what became of them.", outcome_names,
                  metrics->requests, RUNG_OUTCOMES);
+    print_family(out, "api_requests_total", "api", "Calls to classify by the API that they came in.", api_names,
+                 metrics->api_requests, RUNG_APIS);
     print_head(out, "http_responses_total", "counter", "HTTP responses by status.");
     for (size_t i = 0; i + 1 < NUM_STATUSES; i++) {
         rung_buffer_format(out, "rung_http_responses_total{code=\"%u\"} %" PRIu64 "\n", http_statuses[i],
@@ -250,7 +260,7 @@ static void print_process(const rung_metrics *metrics, const rung_metrics_now *n
     static const char *const results[] = {"ok", "failed"};
     print_family(out, "reloads_total", "result", "Reloads of the configuration.", results, metrics->reloads, 2);
     print_gauge(out, "connections", "Open client connections.", (double)now->connections);
-    print_gauge(out, "requests_in_flight", "Calls of POST /v1/classify that are not answered yet.",
+    print_gauge(out, "requests_in_flight", "Calls to classify that are not answered yet.",
                 (double)now->requests_in_flight);
     print_gauge(out, "queue_length", "Inputs that wait for a worker.", (double)now->queue_length);
     print_gauge(out, "queue_work_seconds", "Estimated work that waits.", now->queue_s);

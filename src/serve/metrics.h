@@ -7,10 +7,11 @@
 #include "cascade/request.h"
 #include "net/upstream.h"
 #include "run/cascade.h"
+#include "serve/api.h"
 
 typedef struct rung_metrics rung_metrics;
 
-/* What became of a call of POST /v1/classify. */
+/* What became of a call to classify, of any API. */
 typedef enum rung_outcome {
     RUNG_OUTCOME_OK,
     RUNG_OUTCOME_DEGRADED,
@@ -36,6 +37,8 @@ rung_status rung_metrics_create(const rung_cascade *cascade, uint32_t level, run
                                 rung_error *error) RUNG_WARN_UNUSED;
 void rung_metrics_free(rung_metrics *metrics);
 
+/* A call to classify came, in the form of this API. */
+void rung_metrics_api(rung_metrics *metrics, rung_api_id api);
 void rung_metrics_request(rung_metrics *metrics, rung_outcome outcome);
 void rung_metrics_response(rung_metrics *metrics, unsigned http_status);
 void rung_metrics_request_time(rung_metrics *metrics, double seconds);

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/prng.h"
-#include "serve/level_page.h"
+#include "serve/routes.h"
 #include "serve/ticket.h"
 
 #include <pthread.h>
@@ -13,11 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLASSIFY_PATH "/v1/classify"
-#define LEVEL_PATH "/v1/level"
-#define HEALTH_PATH "/health"
 #define DRAIN_LOOK_S 0.005
-#define METRICS_PATH "/metrics"
 
 /* A reload under way: its thread fills it in, the loop takes it. */
 typedef struct reload {
@@ -36,6 +32,7 @@ struct rung_node {
     rung_metrics *metrics;
     rung_log *log;
     rung_desk desk;
+    rung_site site;
     rung_generation *replaced; /* generations that somebody may still use */
     uint64_t last_serial;
     reload reload;
@@ -208,89 +205,22 @@ static void wake(void *context)
     rung_loop_wake(node->loop);
 }
 
-static void answer_text(rung_node *node, rung_exchange *exchange, unsigned status, const char *type, rung_buffer *text)
-{
-    rung_error error;
-    if (rung_buffer_check(text, "page", &error) != RUNG_OK) {
-        rung_buffer_deinit(text);
-        rung_metrics_response(node->metrics, 503);
-        rung_http_answer_error(exchange, 503, error.message);
-        return;
-    }
-    rung_metrics_response(node->metrics, status);
-    rung_http_answer(exchange, status, &(rung_http_header){"Content-Type", type}, 1, text->data, text->length);
-}
-
-static void answer_health(rung_node *node, rung_exchange *exchange)
-{
-    rung_buffer text = {0};
-    rung_buffer_text(&text, node->desk.draining ? "{\"status\":\"draining\"}" : "{\"status\":\"ok\"}");
-    answer_text(node, exchange, node->desk.draining ? 503 : 200, "application/json", &text);
-}
-
-static void answer_metrics(rung_node *node, rung_exchange *exchange)
-{
-    rung_buffer text = {0};
-    rung_metrics_now now = {.connections = rung_http_num_connections(node->http),
-                            .requests_in_flight = node->desk.num_tickets,
-                            .queue_length = rung_workers_queue_length(node->desk.workers),
-                            .queue_s = rung_workers_wait_s(node->desk.workers),
-                            .draining = node->desk.draining};
-    if (node->desk.current->upstream != NULL) {
-        rung_upstream_look(node->desk.current->upstream, &now.upstream);
-    }
-    rung_metrics_print(node->metrics, &now, &text);
-    answer_text(node, exchange, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
-}
-
-static void answer_level(rung_node *node, rung_exchange *exchange)
-{
-    rung_buffer text = {0};
-    rung_level_page(&text, node->desk.current, node->id);
-    answer_text(node, exchange, 200, "application/json", &text);
-}
-
-static void refuse_method(rung_node *node, rung_exchange *exchange, const char *allowed, const char *message)
-{
-    rung_metrics_response(node->metrics, 405);
-    rung_http_answer_error_with(exchange, 405, &(rung_http_header){"Allow", allowed}, message);
-}
-
-static void refuse_path(rung_node *node, rung_exchange *exchange)
-{
-    rung_metrics_response(node->metrics, 404);
-    rung_http_answer_error(exchange, 404,
-                           "no such path: POST " CLASSIFY_PATH ", GET " LEVEL_PATH ", GET " HEALTH_PATH
-                           " and GET " METRICS_PATH " exist");
-}
-
-static void answer_page(rung_node *node, rung_exchange *exchange, const char *path)
-{
-    const char *method = rung_exchange_method(exchange);
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        refuse_method(node, exchange, "GET, HEAD", "this path is read with GET");
-    } else if (strcmp(path, HEALTH_PATH) == 0) {
-        answer_health(node, exchange);
-    } else if (strcmp(path, METRICS_PATH) == 0) {
-        answer_metrics(node, exchange);
-    } else {
-        answer_level(node, exchange);
-    }
-}
-
 static void take_request(void *context, rung_exchange *exchange)
 {
+    const rung_node *node = context;
+    rung_routes_take(&node->site, exchange);
+}
+
+/* What the HTTP server refuses has the form of the API that was asked. */
+static void write_refusal(void *context, const rung_exchange *exchange, unsigned status, const char *message,
+                          rung_buffer *headers, rung_buffer *body)
+{
     rung_node *node = context;
-    const char *path = rung_exchange_path(exchange);
-    if (strcmp(path, HEALTH_PATH) == 0 || strcmp(path, METRICS_PATH) == 0 || strcmp(path, LEVEL_PATH) == 0) {
-        answer_page(node, exchange, path);
-    } else if (strcmp(path, CLASSIFY_PATH) != 0) {
-        refuse_path(node, exchange);
-    } else if (strcmp(rung_exchange_method(exchange), "POST") != 0) {
-        refuse_method(node, exchange, "POST", CLASSIFY_PATH " takes POST");
-    } else {
-        rung_ticket_open(&node->desk, exchange);
-    }
+    char id[RUNG_REQUEST_ID_BYTES];
+    rung_desk_request_id(&node->desk, exchange, id);
+    rung_buffer_format(headers, "x-request-id: %s\r\n", id);
+    rung_routes_api(exchange != NULL ? rung_exchange_path(exchange) : "")
+        ->error(body, rung_fault_of_http(status), status, message);
 }
 
 static void client_gone(void *context, rung_exchange *exchange)
@@ -319,10 +249,14 @@ static rung_status listen_on(rung_node *node, rung_error *error)
                                        .max_connections_per_client = config->max_connections_per_client,
                                        .receive_timeout_s = 10,
                                        .idle_timeout_s = 60};
-    const rung_http_handler handler = {
-        .context = node, .request = take_request, .gone = client_gone, .refused = count_refusal};
+    const rung_http_handler handler = {.context = node,
+                                       .request = take_request,
+                                       .gone = client_gone,
+                                       .refused = count_refusal,
+                                       .refusal = write_refusal};
     rung_status status = rung_http_create(node->loop, &options, &handler, &node->http, error);
     if (status == RUNG_OK) {
+        node->site = (rung_site){.desk = &node->desk, .http = node->http};
         bool is_v6 = strchr(config->listen_address, ':') != NULL;
         snprintf(node->url, sizeof node->url, is_v6 ? "http://[%s]:%u" : "http://%s:%u", config->listen_address,
                  rung_http_port(node->http));
@@ -389,6 +323,7 @@ rung_status rung_node_create(rung_node_config *config, const rung_node_options *
         made->desk.metrics = made->metrics;
         made->desk.node_id = made->id;
         made->desk.jitter = options->seed;
+        made->desk.id_seed = options->seed;
         rung_loop_on_wake(made->loop, woken, made);
         status = listen_on(made, error);
     }

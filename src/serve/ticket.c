@@ -1,54 +1,11 @@
 /* ticket.c: the life of a ticket: its errands' results, its answer or failure, and its end. See ticket.h. Rules of deadlines, loops and overload:
  * docs/node.md. */
 #include "base/clock.h"
-#include "base/memory.h"
-#include "base/prng.h"
 #include "serve/ticket_parts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static void finish(rung_errand *errand);
-
-unsigned rung_ticket_http_status(rung_status status)
-{
-    switch (status) {
-    case RUNG_FORMAT:
-        return 400;
-    case RUNG_LIMIT:
-        return 413;
-    case RUNG_NO_MEMORY:
-        return 503;
-    case RUNG_IO:
-        return 500;
-    default:
-        return 422;
-    }
-}
-
-static void answer_error(rung_desk *desk, rung_exchange *exchange, unsigned http_status, const char *message)
-{
-    rung_metrics_response(desk->metrics, http_status);
-    rung_http_answer_error(exchange, http_status, message);
-}
-
-void rung_desk_refuse(rung_desk *desk, rung_exchange *exchange, unsigned http_status, const char *message)
-{
-    rung_metrics_request(desk->metrics, RUNG_OUTCOME_REFUSED);
-    answer_error(desk, exchange, http_status, message);
-}
-
-/* 503 with a Retry-After of 1 to 3 seconds, so that those who were refused together do not come back together. */
-void rung_desk_refuse_for_now(rung_desk *desk, rung_exchange *exchange, const char *reason)
-{
-    char seconds[4];
-    rung_prng prng = {desk->jitter};
-    snprintf(seconds, sizeof seconds, "%u", (unsigned)(1 + rung_prng_below(&prng, 3)));
-    desk->jitter = prng.state;
-    rung_metrics_request(desk->metrics, RUNG_OUTCOME_REFUSED);
-    rung_metrics_response(desk->metrics, 503);
-    rung_http_answer_error_with(exchange, 503, &(rung_http_header){"Retry-After", seconds}, reason);
-}
 
 static void put_errand(rung_desk *desk, rung_errand *errand)
 {
@@ -75,7 +32,6 @@ static void unlink_ticket(rung_ticket *ticket)
     desk->num_tickets--;
 }
 
-/* Gives everything back, when it is answered, no worker holds an errand of it any more, and nobody walks over its errands. */
 void rung_ticket_close_when_free(rung_ticket *ticket)
 {
     rung_desk *desk = ticket->desk;
@@ -96,6 +52,9 @@ void rung_ticket_close_when_free(rung_ticket *ticket)
     }
     unlink_ticket(ticket);
     rung_classify_body_deinit(&ticket->body);
+    if (ticket->form != NULL) {
+        ticket->api->free_form(ticket->form);
+    }
     rung_generation_leave(ticket->generation);
     if (ticket->generation != desk->current) { /* the loop looks whether this was its last user */
         rung_loop_wake(desk->loop);
@@ -133,13 +92,13 @@ void rung_ticket_abandon(rung_ticket *ticket)
     rung_ticket_close_when_free(ticket);
 }
 
-void rung_ticket_fail(rung_ticket *ticket, unsigned http_status, rung_outcome outcome, const char *message)
+void rung_ticket_fail(rung_ticket *ticket, rung_fault fault, rung_outcome outcome, const char *message)
 {
     rung_desk *desk = ticket->desk;
     rung_exchange *exchange = ticket->exchange;
     ticket->exchange = NULL;
     rung_metrics_request(desk->metrics, outcome);
-    answer_error(desk, exchange, http_status, message);
+    rung_desk_answer_error(desk, exchange, ticket->api, ticket->request_id, fault, NULL, message);
     stop_errands(ticket);
     rung_ticket_close_when_free(ticket);
 }
@@ -154,40 +113,26 @@ static bool is_degraded(const rung_ticket *ticket)
     return false;
 }
 
-/* A list for `inputs`, else the one answer as it was written. */
-static rung_status join(rung_ticket *ticket, rung_buffer *out, rung_error *error)
-{
-    if (!ticket->body.is_list) {
-        *out = ticket->errands[0]->out;
-        ticket->errands[0]->out = (rung_buffer){0};
-        return RUNG_OK;
-    }
-    rung_buffer_text(out, "[");
-    for (size_t i = 0; i < ticket->num_errands; i++) {
-        rung_buffer_text(out, i == 0 ? "" : ",");
-        rung_buffer_append(out, ticket->errands[i]->out.data, ticket->errands[i]->out.length);
-    }
-    rung_buffer_text(out, "]");
-    return rung_buffer_check(out, "answer", error);
-}
-
 /* Every errand has its result. */
 static void answer(rung_ticket *ticket)
 {
     rung_desk *desk = ticket->desk;
-    rung_buffer out = {0};
+    rung_api_answer out;
     rung_error error;
-    if (join(ticket, &out, &error) != RUNG_OK) {
-        rung_buffer_deinit(&out);
-        rung_ticket_fail(ticket, 503, RUNG_OUTCOME_FAILED, error.message);
+    out.body = (rung_buffer){0};
+    out.content_type = NULL;
+    out.num_headers = 0;
+    if (ticket->api->write(ticket, &out, &error) != RUNG_OK) {
+        rung_buffer_deinit(&out.body);
+        rung_ticket_fail(ticket, rung_fault_of(error.code), RUNG_OUTCOME_FAILED, error.message);
         return;
     }
     rung_exchange *exchange = ticket->exchange;
     ticket->exchange = NULL;
     rung_metrics_request(desk->metrics, is_degraded(ticket) ? RUNG_OUTCOME_DEGRADED : RUNG_OUTCOME_OK);
-    rung_metrics_response(desk->metrics, 200);
     rung_metrics_request_time(desk->metrics, rung_clock_s() - ticket->arrived_s);
-    rung_http_answer(exchange, 200, NULL, 0, out.data, out.length);
+    rung_desk_answer(desk, exchange, ticket->request_id, 200, out.content_type, out.headers, out.num_headers,
+                     &out.body);
     rung_ticket_close_when_free(ticket);
 }
 
@@ -224,9 +169,11 @@ static void fail(rung_errand *errand)
         return;
     }
     if (errand->visit.machine.degraded == RUNG_DEGRADED_DEADLINE) {
-        rung_ticket_fail(ticket, 504, RUNG_OUTCOME_EXPIRED, "the deadline passed before there was an answer");
+        rung_ticket_fail(ticket, RUNG_FAULT_EXPIRED, RUNG_OUTCOME_EXPIRED,
+                         "the deadline passed before there was an answer");
     } else {
-        rung_ticket_fail(ticket, 500, RUNG_OUTCOME_FAILED, "no level has a result: the models' logits are not numbers");
+        rung_ticket_fail(ticket, RUNG_FAULT_MODEL, RUNG_OUTCOME_FAILED,
+                         "no level has a result: the models' logits are not numbers");
     }
 }
 
@@ -234,7 +181,7 @@ static void write_and_finish(rung_errand *errand)
 {
     rung_error error;
     if (rung_errand_write(errand, rung_clock_s(), &error) != RUNG_OK) {
-        rung_ticket_fail(errand->ticket, 503, RUNG_OUTCOME_FAILED, error.message);
+        rung_ticket_fail(errand->ticket, RUNG_FAULT_NO_MEMORY, RUNG_OUTCOME_FAILED, error.message);
         return;
     }
     finish(errand);
@@ -260,16 +207,23 @@ void rung_ticket_advance(rung_errand *errand, unsigned actions)
     }
 }
 
+static rung_fault fault_of_text(rung_status status)
+{
+    return status == RUNG_LIMIT     ? RUNG_FAULT_TOKENS
+           : status == RUNG_INVALID ? RUNG_FAULT_TOKENIZER
+                                    : rung_fault_of(status);
+}
+
 /* The worker could not use it. In a list it is said which one that is. */
 static void refuse_errand(rung_errand *errand)
 {
     rung_ticket *ticket = errand->ticket;
     for (size_t i = 0; ticket->body.is_list && i < ticket->num_errands; i++) {
         if (ticket->errands[i] == errand) {
-            (void)rung_fail_in(&errand->error, "inputs[%zu]", i);
+            (void)rung_fail_in(&errand->error, "%s[%zu]", ticket->api->list_name, i);
         }
     }
-    rung_ticket_fail(ticket, rung_ticket_http_status(errand->status), RUNG_OUTCOME_REFUSED, errand->error.message);
+    rung_ticket_fail(ticket, fault_of_text(errand->status), RUNG_OUTCOME_REFUSED, errand->error.message);
 }
 
 /* The worker has written the answer. What was asked ahead of it is not needed. */
@@ -278,7 +232,7 @@ static void take_answer(rung_errand *errand)
     rung_error error;
     rung_ticket_drop_call(errand);
     if (errand->unsent && rung_errand_write_unsent(errand, rung_clock_s(), &error) != RUNG_OK) {
-        rung_ticket_fail(errand->ticket, 503, RUNG_OUTCOME_FAILED, error.message);
+        rung_ticket_fail(errand->ticket, RUNG_FAULT_NO_MEMORY, RUNG_OUTCOME_FAILED, error.message);
         return;
     }
     finish(errand);
@@ -293,7 +247,8 @@ static void take_back(rung_errand *errand)
         errand->finished = true;
         rung_ticket_close_when_free(ticket);
     } else if (errand->expired) {
-        rung_ticket_fail(ticket, 504, RUNG_OUTCOME_EXPIRED, "the deadline passed before the request was computed");
+        rung_ticket_fail(ticket, RUNG_FAULT_EXPIRED, RUNG_OUTCOME_EXPIRED,
+                         "the deadline passed before the request was computed");
     } else if (errand->status != RUNG_OK) {
         refuse_errand(errand);
     } else if (errand->actions & RUNG_ACTION_ANSWER) {
@@ -327,7 +282,8 @@ void rung_ticket_deadline_passed(rung_timer *timer)
     for (size_t i = 0; i < ticket->num_errands && ticket->exchange != NULL; i++) {
         rung_errand *errand = ticket->errands[i];
         if (errand->at_worker) {
-            rung_ticket_fail(ticket, 504, RUNG_OUTCOME_EXPIRED, "the deadline passed before there was an answer");
+            rung_ticket_fail(ticket, RUNG_FAULT_EXPIRED, RUNG_OUTCOME_EXPIRED,
+                             "the deadline passed before there was an answer");
         } else if (!errand->finished) {
             rung_ticket_advance(errand, rung_request_step(&errand->visit.machine, &event));
         }

@@ -51,7 +51,9 @@ void rung_ticket_settle(rung_errand *errand, rung_degraded lost, const rung_call
     if (errand->visit.machine.degraded != RUNG_DEGRADED_NO) {
         rung_log_line(desk->log, RUNG_LOG_INFO, "degraded",
                       RUNG_LOG_TEXT("reason", rung_degraded_name(errand->visit.machine.degraded)),
-                      RUNG_LOG_TEXT("detail", why.message[0] != '\0' ? why.message : result->detail));
+                      RUNG_LOG_TEXT("detail", why.message[0] != '\0' ? why.message : result->detail),
+                      RUNG_LOG_TEXT("request_id", errand->ticket->request_id),
+                      RUNG_LOG_TEXT("trace_id", errand->ticket->trace_id));
     }
     rung_ticket_advance(errand, actions);
 }
@@ -73,20 +75,37 @@ static void upstream_done(void *context, const rung_call_result *result)
 /* Headers of the call to the next level. */
 typedef struct outgoing {
     char timeout[RUNG_TIMEOUT_BYTES];
-    char trace[96];
-    const char *headers[4];
+    char request_id[RUNG_REQUEST_ID_BYTES + 16];
+    char trace_parent[RUNG_TRACE_PARENT_BYTES + 16];
+    char trace_state[RUNG_TRACE_STATE_BYTES + 16];
+    const char *headers[5];
     size_t count;
 } outgoing;
+
+/* The client's trace goes with it as it came; without a traceparent there is no tracestate. */
+static void fill_trace(const rung_ticket *ticket, outgoing *out)
+{
+    if (ticket->trace_id[0] == '\0') {
+        return;
+    }
+    const char *state = rung_exchange_header(ticket->exchange, "tracestate");
+    snprintf(out->trace_parent, sizeof out->trace_parent, "traceparent: %s",
+             rung_exchange_header(ticket->exchange, "traceparent"));
+    out->headers[out->count++] = out->trace_parent;
+    if (rung_trace_state_valid(state)) {
+        snprintf(out->trace_state, sizeof out->trace_state, "tracestate: %s", state);
+        out->headers[out->count++] = out->trace_state;
+    }
+}
 
 static void fill_headers(const rung_ticket *ticket, double remaining_s, outgoing *out)
 {
     out->count = 0;
     out->headers[out->count++] = ticket->via;
     out->headers[out->count++] = rung_deadline_header(remaining_s, out->timeout);
-    if (ticket->traceparent[0] != '\0') {
-        snprintf(out->trace, sizeof out->trace, "traceparent: %s", ticket->traceparent);
-        out->headers[out->count++] = out->trace;
-    }
+    snprintf(out->request_id, sizeof out->request_id, "x-request-id: %s", ticket->request_id);
+    out->headers[out->count++] = out->request_id;
+    fill_trace(ticket, out);
 }
 
 /* What must be left of the time when the next level does not answer: a level that only passes on has to compute then, as a rule all inputs of a

@@ -1,5 +1,6 @@
 /* ticket_open.c: an HTTP request becomes a ticket and its errands, or is refused. See ticket.h. */
 #include "base/memory.h"
+#include "base/prng.h"
 #include "cascade/offload.h"
 #include "serve/ticket_parts.h"
 
@@ -95,6 +96,7 @@ static rung_status make_errands(rung_ticket *ticket, const rung_policy *policy, 
             return RUNG_NO_MEMORY;
         }
         errand->ticket = ticket;
+        errand->no_text = !ticket->api->written_by_worker;
         errand->arrived_s = ticket->arrived_s;
         errand->deadline_s = ticket->deadline_s;
         errand->may_truncate = ticket->body.from_level || ticket->body.truncate;
@@ -113,16 +115,9 @@ static rung_status make_errands(rung_ticket *ticket, const rung_policy *policy, 
 
 static rung_status parse(rung_ticket *ticket, rung_error *error)
 {
-    const rung_generation *generation = ticket->generation;
-    const rung_cascade *cascade = generation->cascade;
-    size_t bytes;
-    const char *text = rung_exchange_body(ticket->exchange, &bytes);
-    const rung_message_reader reader = {.level = generation->config.level,
-                                        .num_levels = cascade->num_levels,
-                                        .num_classes = cascade->num_classes,
-                                        .multi_label = rung_cascade_is_multi_label(cascade),
-                                        .max_tokens = rung_generation_model(generation)->config.max_tokens};
-    return rung_classify_body_parse(text, bytes, &reader, generation->config.max_inputs, &ticket->body, error);
+    rung_api_request request = {.exchange = ticket->exchange, .generation = ticket->generation};
+    request.body = rung_exchange_body(ticket->exchange, &request.body_bytes);
+    return ticket->api->parse(&request, &ticket->body, &ticket->form, error);
 }
 
 /* Headers: deadline, hop list, trace. */
@@ -149,11 +144,7 @@ static rung_status read_headers(rung_ticket *ticket, rung_error *error)
     } else {
         ticket->barrier = RUNG_DEGRADED_LOOP;
     }
-    const char *trace = rung_exchange_header(exchange, "traceparent");
-    if (trace != NULL && strlen(trace) < sizeof ticket->traceparent &&
-        strspn(trace, "0123456789abcdef-") == strlen(trace)) {
-        memcpy(ticket->traceparent, trace, strlen(trace) + 1);
-    }
+    (void)rung_trace_parent_read(rung_exchange_header(exchange, "traceparent"), ticket->trace_id);
     return status;
 }
 
@@ -169,6 +160,9 @@ static rung_status prepare(rung_ticket *ticket, rung_error *error)
     const char *name = ticket->body.from_level ? ticket->body.message.policy : ticket->body.policy;
     const rung_policy *policy = NULL;
     status = rung_generation_find_policy(ticket->generation, name, &ticket->named_policy, &policy, error);
+    if (status == RUNG_NOT_FOUND && ticket->api->id != RUNG_API_RUNG) { /* which parsers say of what is empty */
+        error->code = status = RUNG_INVALID;
+    }
     return status == RUNG_OK ? make_errands(ticket, policy, error) : status;
 }
 
@@ -182,7 +176,7 @@ static void start_errands(rung_ticket *ticket)
         rung_error error;
         unsigned actions = rung_request_step(&errand->visit.machine, &event);
         if ((actions & RUNG_ACTION_SEND) && rung_errand_make_body(errand, &error) != RUNG_OK) {
-            rung_ticket_fail(ticket, rung_ticket_http_status(error.code), RUNG_OUTCOME_REFUSED, error.message);
+            rung_ticket_fail(ticket, rung_fault_of(error.code), RUNG_OUTCOME_REFUSED, error.message);
             break;
         }
         rung_ticket_advance(errand, actions);
@@ -190,7 +184,7 @@ static void start_errands(rung_ticket *ticket)
     rung_ticket_unpin(ticket);
 }
 
-static rung_ticket *new_ticket(rung_desk *desk, rung_exchange *exchange, rung_error *error)
+static rung_ticket *new_ticket(rung_desk *desk, rung_exchange *exchange, const rung_api *api, rung_error *error)
 {
     rung_ticket *ticket = rung_alloc(1, sizeof *ticket, "request", error);
     if (ticket == NULL) {
@@ -198,6 +192,7 @@ static rung_ticket *new_ticket(rung_desk *desk, rung_exchange *exchange, rung_er
     }
     ticket->desk = desk;
     ticket->exchange = exchange;
+    ticket->api = api;
     ticket->generation = desk->current;
     ticket->arrived_s = rung_exchange_arrived_s(exchange);
     ticket->timer = (rung_timer){.fire = rung_ticket_deadline_passed, .context = ticket};
@@ -211,8 +206,29 @@ static rung_ticket *new_ticket(rung_desk *desk, rung_exchange *exchange, rung_er
     return ticket;
 }
 
+/* A call that gets no ticket. */
+static void refuse(rung_desk *desk, rung_exchange *exchange, const rung_api *api, rung_fault fault,
+                   const rung_http_header *header, const char *message)
+{
+    char id[RUNG_REQUEST_ID_BYTES];
+    rung_desk_request_id(desk, exchange, id);
+    rung_metrics_request(desk->metrics, RUNG_OUTCOME_REFUSED);
+    rung_desk_answer_error(desk, exchange, api, id, fault, header, message);
+}
+
+/* With a Retry-After of 1 to 3 seconds, so that those who were refused together do not come back together. */
+static void refuse_for_now(rung_desk *desk, rung_exchange *exchange, const rung_api *api, rung_fault fault,
+                           const char *reason)
+{
+    char seconds[4];
+    rung_prng prng = {desk->jitter};
+    snprintf(seconds, sizeof seconds, "%u", (unsigned)(1 + rung_prng_below(&prng, 3)));
+    desk->jitter = prng.state;
+    refuse(desk, exchange, api, fault, &(rung_http_header){"Retry-After", seconds}, reason);
+}
+
 /* Whether there is no room for more now; it is refused then. */
-static bool is_full(rung_desk *desk, rung_exchange *exchange)
+static bool is_full(rung_desk *desk, rung_exchange *exchange, const rung_api *api)
 {
     char reason[96];
     double limit_s = desk->current->config.max_queue_s;
@@ -222,7 +238,7 @@ static bool is_full(rung_desk *desk, rung_exchange *exchange)
     }
     snprintf(reason, sizeof reason, "overloaded: %.0f ms of work wait, the limit is %.0f ms", wait_s * 1e3,
              limit_s * 1e3);
-    rung_desk_refuse_for_now(desk, exchange, reason);
+    refuse_for_now(desk, exchange, api, RUNG_FAULT_OVERLOADED, reason);
     return true;
 }
 
@@ -233,21 +249,23 @@ static bool is_hopeless(const rung_ticket *ticket, rung_status status)
     return ticket->looped && (ticket->body.from_level || status == RUNG_INVALID);
 }
 
-void rung_ticket_open(rung_desk *desk, rung_exchange *exchange)
+void rung_ticket_open(rung_desk *desk, rung_exchange *exchange, const rung_api *api)
 {
     rung_error error = {0};
+    rung_metrics_api(desk->metrics, api->id);
     if (desk->draining) {
-        rung_desk_refuse_for_now(desk, exchange, "draining: this node is about to end");
+        refuse_for_now(desk, exchange, api, RUNG_FAULT_DRAINING, "draining: this node is about to end");
         return;
     }
-    if (is_full(desk, exchange)) {
+    if (is_full(desk, exchange, api)) {
         return;
     }
-    rung_ticket *ticket = new_ticket(desk, exchange, &error);
+    rung_ticket *ticket = new_ticket(desk, exchange, api, &error);
     if (ticket == NULL) {
-        rung_desk_refuse(desk, exchange, rung_ticket_http_status(error.code), error.message);
+        refuse(desk, exchange, api, rung_fault_of(error.code), NULL, error.message);
         return;
     }
+    rung_desk_request_id(desk, exchange, ticket->request_id);
     rung_status status = prepare(ticket, &error);
     if (status == RUNG_OK) {
         status = rung_loop_arm(desk->loop, &ticket->timer, ticket->deadline_s, &error);
@@ -255,8 +273,10 @@ void rung_ticket_open(rung_desk *desk, rung_exchange *exchange)
     bool hopeless = is_hopeless(ticket, status);
     if (hopeless || status != RUNG_OK) {
         ticket->exchange = NULL;
-        rung_desk_refuse(desk, exchange, hopeless ? RUNG_HTTP_LOOP : rung_ticket_http_status(error.code),
-                         hopeless ? "loop: Rung-Via names this node" : error.message);
+        rung_metrics_request(desk->metrics, RUNG_OUTCOME_REFUSED);
+        rung_desk_answer_error(desk, exchange, api, ticket->request_id,
+                               hopeless ? RUNG_FAULT_LOOP : rung_fault_of(error.code), NULL,
+                               hopeless ? "loop: Rung-Via names this node" : error.message);
         rung_ticket_close_when_free(ticket);
         return;
     }

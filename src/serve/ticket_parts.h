@@ -9,17 +9,12 @@
 /* Does what the state machine of the errand asks for. */
 void rung_ticket_advance(rung_errand *errand, unsigned actions);
 /* Answers with an error and stops what the errands still do. The ticket may be gone afterwards, unless it is pinned. */
-void rung_ticket_fail(rung_ticket *ticket, unsigned http_status, rung_outcome outcome, const char *message);
+void rung_ticket_fail(rung_ticket *ticket, rung_fault fault, rung_outcome outcome, const char *message);
 /* A timer's: what is known by now is the answer. */
 void rung_ticket_deadline_passed(rung_timer *timer);
 void rung_ticket_unpin(rung_ticket *ticket);
 /* Gives everything back, when it is answered, no worker holds an errand of it any more, and nobody walks over its errands. */
 void rung_ticket_close_when_free(rung_ticket *ticket);
-unsigned rung_ticket_http_status(rung_status status);
-/* An exchange that gets no ticket, or has none any more. */
-void rung_desk_refuse(rung_desk *desk, rung_exchange *exchange, unsigned http_status, const char *message);
-/* 503 with a Retry-After of 1 to 3 seconds, so that those who were refused together do not come back together. */
-void rung_desk_refuse_for_now(rung_desk *desk, rung_exchange *exchange, const char *reason);
 
 /* ticket_call.c */
 
