@@ -148,10 +148,35 @@ static void plain_text(void **state)
     rung_line_deinit(&line);
 }
 
+static void texts_by_themselves(void **state)
+{
+    (void)state;
+    rung_line line = {0};
+    rung_error error;
+    const rung_placed_text first = {"a[0]", "x\0y", 3};
+    const rung_placed_text second = {"a[1]", "z", 1};
+    const rung_placed_text blank = {"a[2]", " ", 1};
+    const rung_placed_text broken = {"a[3]", "b\xff", 2};
+    assert_int_equal(rung_line_from_texts(&first, &second, 7, &line, &error), RUNG_OK);
+    assert_string_equal(line.id, "7");
+    assert_int_equal(line.text_bytes, 3);
+    assert_memory_equal(line.text, "x\0y", 4);
+    assert_string_equal(line.text_pair, "z");
+    assert_int_equal(rung_line_from_texts(&blank, NULL, 7, &line, &error), RUNG_NOT_FOUND);
+    assert_string_equal(error.message, "a[2] is empty (white space only)");
+    assert_int_equal(rung_line_from_texts(&first, &broken, 7, &line, &error), RUNG_FORMAT);
+    assert_string_equal(error.message, "a[3] is not valid UTF-8 at byte 1");
+    assert_string_equal(line.text_pair, "z");
+    assert_int_equal(rung_line_from_texts(&second, NULL, 8, &line, &error), RUNG_OK);
+    assert_null(line.text_pair);
+    rung_line_deinit(&line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields),           cmocka_unit_test(nul_and_escapes), cmocka_unit_test(bad_lines),
+        cmocka_unit_test(texts_by_themselves),
         cmocka_unit_test(depth_and_length), cmocka_unit_test(plain_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -354,3 +354,37 @@ rung_status rung_line_from_text(const char *text, size_t bytes, uint64_t positio
     }
     return status;
 }
+
+static rung_status check_placed(const rung_placed_text *text, rung_error *error)
+{
+    size_t bad = 0;
+    if (!rung_utf8_valid(text->text, text->bytes, &bad)) {
+        return rung_fail(error, RUNG_FORMAT, "%s is not valid UTF-8 at byte %zu", text->place, bad);
+    }
+    if (is_blank(text->text, text->bytes)) {
+        return rung_fail(error, RUNG_NOT_FOUND, "%s is empty%s", text->place,
+                         text->bytes > 0 ? " (white space only)" : "");
+    }
+    return RUNG_OK;
+}
+
+rung_status rung_line_from_texts(const rung_placed_text *text, const rung_placed_text *pair, uint64_t position,
+                                 rung_line *line, rung_error *error)
+{
+    char digits[POSITION_BYTES];
+    rung_line parsed = {0};
+    slice second = pair != NULL ? (slice){pair->text, pair->bytes} : (slice){0};
+    rung_status status = check_placed(text, error);
+    if (status == RUNG_OK && pair != NULL) {
+        status = check_placed(pair, error);
+    }
+    if (status == RUNG_OK) {
+        status = fill_line(&parsed, print_integer(position, digits), (slice){text->text, text->bytes}, second,
+                           (slice){0}, error);
+    }
+    if (status == RUNG_OK) {
+        rung_line_deinit(line);
+        *line = parsed;
+    }
+    return status;
+}

@@ -44,6 +44,18 @@ rung_status rung_line_from_json(const struct json_t *value, const char *place, c
 rung_status rung_line_from_text(const char *text, size_t bytes, uint64_t position, rung_line *line,
                                 rung_error *error) RUNG_WARN_UNUSED;
 
+/* A text from elsewhere, and how messages call it ("inputs[3]"). */
+typedef struct rung_placed_text {
+    const char *place;
+    const char *text;
+    size_t bytes;
+} rung_placed_text;
+
+/* The same for a text, and a pair unless that is NULL, that came by themselves; the id is the position. RUNG_NOT_FOUND: a text is empty; RUNG_FORMAT: it is
+ * no UTF-8. */
+rung_status rung_line_from_texts(const rung_placed_text *text, const rung_placed_text *pair, uint64_t position,
+                                 rung_line *line, rung_error *error) RUNG_WARN_UNUSED;
+
 /* Splits a stream into lines. One owner. */
 typedef struct rung_line_reader rung_line_reader;
 

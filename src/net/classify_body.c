@@ -25,7 +25,7 @@ void rung_classify_body_deinit(rung_classify_body *body)
     *body = (rung_classify_body){0};
 }
 
-static rung_status make_inputs(rung_classify_body *body, size_t count, rung_error *error)
+rung_status rung_classify_body_reserve(rung_classify_body *body, size_t count, rung_error *error)
 {
     body->inputs = rung_alloc(count, sizeof *body->inputs, "inputs", error);
     if (body->inputs == NULL) {
@@ -49,7 +49,7 @@ static rung_status read_list(const json_t *list, size_t max_inputs, rung_classif
                          max_inputs);
     }
     body->is_list = true;
-    rung_status status = make_inputs(body, count, error);
+    rung_status status = rung_classify_body_reserve(body, count, error);
     for (size_t i = 0; status == RUNG_OK && i < count; i++) {
         char place[32];
         snprintf(place, sizeof place, "inputs[%zu]", i);
@@ -119,7 +119,7 @@ static rung_status read_user(const json_t *root, size_t max_inputs, rung_classif
             status = read_list(list, max_inputs, body, error);
         }
     } else {
-        status = make_inputs(body, 1, error);
+        status = rung_classify_body_reserve(body, 1, error);
         if (status == RUNG_OK) {
             status = rung_line_from_json(root, "", single_fields, 0, &body->inputs[0], error);
         }

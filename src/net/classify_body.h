@@ -22,6 +22,8 @@ typedef struct rung_classify_body {
  * For the body of a level below the errors are those of rung_message_parse. */
 rung_status rung_classify_body_parse(const char *body, size_t bytes, const rung_message_reader *reader,
                                      size_t max_inputs, rung_classify_body *out, rung_error *error) RUNG_WARN_UNUSED;
+/* Room for `count` inputs of zeroes, for parsers of other APIs; body has none yet. */
+rung_status rung_classify_body_reserve(rung_classify_body *body, size_t count, rung_error *error) RUNG_WARN_UNUSED;
 void rung_classify_body_deinit(rung_classify_body *body);
 
 #endif

@@ -84,5 +84,6 @@ typedef struct rung_api {
 } rung_api;
 
 extern const rung_api rung_api_rung;
+extern const rung_api rung_api_tei;
 
 #endif

@@ -22,5 +22,6 @@ typedef rung_status (*rung_page_writer)(const rung_site *site, rung_page *page, 
 rung_status rung_page_health(const rung_site *site, rung_page *page, rung_error *error);
 rung_status rung_page_metrics(const rung_site *site, rung_page *page, rung_error *error);
 rung_status rung_page_level(const rung_site *site, rung_page *page, rung_error *error);
+rung_status rung_page_info(const rung_site *site, rung_page *page, rung_error *error);
 
 #endif

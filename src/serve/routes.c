@@ -8,6 +8,9 @@
 
 static const rung_route routes[] = {
     {"POST", "/v1/classify", &rung_api_rung, NULL},
+    {"POST", "/predict", &rung_api_tei, NULL},
+    {"POST", "/", &rung_api_tei, NULL},
+    {"GET", "/info", &rung_api_tei, rung_page_info},
     {"GET", "/health", &rung_api_rung, rung_page_health},
     {"GET", "/metrics", &rung_api_rung, rung_page_metrics},
     {"GET", "/v1/level", &rung_api_rung, rung_page_level},
@@ -95,9 +98,23 @@ static rung_status check_pieces(const pieces *found, const rung_generation *gene
     return RUNG_OK;
 }
 
+/* What lies below one of these belongs to it, too. */
+static const struct {
+    const char *prefix;
+    const rung_api *api;
+} prefixes[] = {{"/predict", &rung_api_tei}, {"/info", &rung_api_tei}};
+
 const rung_api *rung_routes_api(const char *path)
 {
-    (void)path;
+    if (strcmp(path, "/") == 0) {
+        return &rung_api_tei;
+    }
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        size_t length = strlen(prefixes[i].prefix);
+        if (strncmp(path, prefixes[i].prefix, length) == 0 && (path[length] == '\0' || path[length] == '/')) {
+            return prefixes[i].api;
+        }
+    }
     return &rung_api_rung;
 }
 

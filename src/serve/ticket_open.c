@@ -2,10 +2,12 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "cascade/offload.h"
+#include "model/json_field.h"
 #include "serve/ticket_parts.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static rung_errand *take_errand(rung_desk *desk, rung_generation *generation, rung_error *error)
 {
@@ -113,11 +115,27 @@ static rung_status make_errands(rung_ticket *ticket, const rung_policy *policy, 
     return RUNG_OK;
 }
 
+/* In the APIs of others a policy is asked for in a header. */
+static rung_status take_policy(rung_ticket *ticket, rung_error *error)
+{
+    const char *name = rung_exchange_header(ticket->exchange, "x-rung-policy");
+    size_t room = sizeof ticket->body.policy;
+    if (name == NULL) {
+        return RUNG_OK;
+    }
+    if (name[0] == '\0' || strlen(name) >= room) {
+        return rung_fail(error, RUNG_INVALID, "header x-rung-policy is no name of 1 to %zu characters", room - 1);
+    }
+    memcpy(ticket->body.policy, name, strlen(name) + 1);
+    return RUNG_OK;
+}
+
 static rung_status parse(rung_ticket *ticket, rung_error *error)
 {
     rung_api_request request = {.exchange = ticket->exchange, .generation = ticket->generation};
     request.body = rung_exchange_body(ticket->exchange, &request.body_bytes);
-    return ticket->api->parse(&request, &ticket->body, &ticket->form, error);
+    rung_status status = ticket->api->parse(&request, &ticket->body, &ticket->form, error);
+    return status == RUNG_OK && ticket->api->id != RUNG_API_RUNG ? take_policy(ticket, error) : status;
 }
 
 /* Headers: deadline, hop list, trace. */
@@ -242,6 +260,21 @@ static bool is_full(rung_desk *desk, rung_exchange *exchange, const rung_api *ap
     return true;
 }
 
+/* Whether the body came encoded; it is refused then. The own API takes what it is for what it is not: no JSON. */
+static bool is_encoded(rung_desk *desk, rung_exchange *exchange, const rung_api *api)
+{
+    const char *encoding = api->id != RUNG_API_RUNG ? rung_exchange_header(exchange, "content-encoding") : NULL;
+    if (encoding == NULL || strcasecmp(encoding, "identity") == 0) {
+        return false;
+    }
+    char reason[128];
+    char shown[RUNG_JSON_QUOTE_BYTES];
+    snprintf(reason, sizeof reason, "Content-Encoding '%s' is not taken; send the body as it is",
+             rung_json_quote(encoding, strlen(encoding), shown));
+    refuse(desk, exchange, api, RUNG_FAULT_MEDIA, NULL, reason);
+    return true;
+}
+
 /* A level's request that was here before cannot be answered here: the level that sends it is not below, and the results that it brings are not
  * from below either, which may be what is wrong with it. */
 static bool is_hopeless(const rung_ticket *ticket, rung_status status)
@@ -257,7 +290,7 @@ void rung_ticket_open(rung_desk *desk, rung_exchange *exchange, const rung_api *
         refuse_for_now(desk, exchange, api, RUNG_FAULT_DRAINING, "draining: this node is about to end");
         return;
     }
-    if (is_full(desk, exchange, api)) {
+    if (is_full(desk, exchange, api) || is_encoded(desk, exchange, api)) {
         return;
     }
     rung_ticket *ticket = new_ticket(desk, exchange, api, &error);
