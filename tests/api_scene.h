@@ -41,13 +41,13 @@ static inline void hear_answer(int fd, bool head_only, heard *answer)
         have += (size_t)got;
         answer->text[have] = '\0';
         char *end = strstr(answer->text, "\r\n\r\n");
-        const char *length = strcasestr(answer->text, "content-length:");
+        const char *length = strcasestr(answer->text, "\r\ncontent-length:");
         if (end == NULL || length == NULL) {
             continue;
         }
         answer->head = answer->text;
         answer->body = end + 4;
-        answer->body_bytes = strtoul(length + 15, NULL, 10);
+        answer->body_bytes = strtoul(length + 17, NULL, 10);
         if (head_only || have >= (size_t)(answer->body - answer->text) + answer->body_bytes) {
             answer->status = (int)strtol(answer->text + 9, NULL, 10);
             end[2] = '\0';

@@ -85,5 +85,6 @@ typedef struct rung_api {
 
 extern const rung_api rung_api_rung;
 extern const rung_api rung_api_tei;
+extern const rung_api rung_api_v2;
 
 #endif

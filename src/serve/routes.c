@@ -11,6 +11,20 @@ static const rung_route routes[] = {
     {"POST", "/predict", &rung_api_tei, NULL},
     {"POST", "/", &rung_api_tei, NULL},
     {"GET", "/info", &rung_api_tei, rung_page_info},
+    {"POST", "/v2/models/{model}/infer", &rung_api_v2, NULL},
+    {"POST", "/v2/models/{model}/versions/{version}/infer", &rung_api_v2, NULL},
+    {"GET", "/v2", &rung_api_v2, rung_page_v2_server},
+    {"GET", "/v2/health/live", &rung_api_v2, rung_page_v2_live},
+    {"GET", "/v2/health/ready", &rung_api_v2, rung_page_v2_ready},
+    {"GET", "/v2/models", &rung_api_v2, rung_page_v2_models},
+    {"GET", "/v2/models/{model}", &rung_api_v2, rung_page_v2_model},
+    {"GET", "/v2/models/{model}/versions/{version}", &rung_api_v2, rung_page_v2_model},
+    {"GET", "/v2/models/{model}/ready", &rung_api_v2, rung_page_v2_model_ready},
+    {"GET", "/v2/models/{model}/versions/{version}/ready", &rung_api_v2, rung_page_v2_model_ready},
+    {"GET", "/v2/models/{model}/config", &rung_api_v2, rung_page_v2_config},
+    {"GET", "/v2/models/{model}/versions/{version}/config", &rung_api_v2, rung_page_v2_config},
+    {"GET", "/v2/models/{model}/stats", &rung_api_v2, rung_page_v2_stats},
+    {"GET", "/v2/models/{model}/versions/{version}/stats", &rung_api_v2, rung_page_v2_stats},
     {"GET", "/health", &rung_api_rung, rung_page_health},
     {"GET", "/metrics", &rung_api_rung, rung_page_metrics},
     {"GET", "/v1/level", &rung_api_rung, rung_page_level},
@@ -102,7 +116,7 @@ static rung_status check_pieces(const pieces *found, const rung_generation *gene
 static const struct {
     const char *prefix;
     const rung_api *api;
-} prefixes[] = {{"/predict", &rung_api_tei}, {"/info", &rung_api_tei}};
+} prefixes[] = {{"/predict", &rung_api_tei}, {"/info", &rung_api_tei}, {"/v2", &rung_api_v2}};
 
 const rung_api *rung_routes_api(const char *path)
 {
