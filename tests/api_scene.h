@@ -122,6 +122,27 @@ static inline json_t *call_json(const served *node, const char *method, const ch
     return json;
 }
 
+#define SEVERAL_LABELS_MODEL "tests/golden/tiny-sharded" /* any of four labels at once */
+
+/* A node with these options, {key, value, ..., NULL}. */
+static inline void start_with(served *self, const char *const *settings)
+{
+    rung_error error;
+    rung_node_config config = {0};
+    *self = (served){0};
+    assert_int_equal(rung_options_new(&self->options, &error), RUNG_OK);
+    set_option(self->options, "listen", "127.0.0.1:0");
+    for (size_t i = 0; settings[i] != NULL; i += 2) {
+        set_option(self->options, settings[i], settings[i + 1]);
+    }
+    const rung_node_options options = {
+        .open = {.threads = 1}, .seed = 7, .reload = load, .log = count_line, .context = self};
+    if (load(self, &config, &error) != RUNG_OK || rung_node_create(&config, &options, &self->node, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_int_equal(pthread_create(&self->thread, NULL, run_node, self), 0);
+}
+
 /* What the own API says of this body of /v1/classify. */
 static inline json_t *own_answer(const served *node, const char *body)
 {

@@ -238,6 +238,28 @@ static void calls_are_counted(void **state)
     json_decref(got);
 }
 
+/* Probabilities that do not add up to 1, and raw scores that are the logarithms of odds. */
+static void several_labels(void **state)
+{
+    (void)state;
+    served other;
+    start_with(&other, (const char *const[]){"model", SEVERAL_LABELS_MODEL, NULL});
+    json_t *own = own_answer(&other, "{\"text\":\"the film\"}");
+    json_t *got = call_json(&other, "POST", "/predict", "", "{\"inputs\":\"the film\"}");
+    json_t *raw = call_json(&other, "POST", "/predict", "", "{\"inputs\":\"the film\",\"raw_scores\":true}");
+    check_scores(got, own);
+    for (size_t i = 0; i < json_array_size(got); i++) {
+        double odds = number_at(json_array_get(raw, i), "score");
+        assert_int_equal(odds > 0, number_at(json_array_get(got, i), "score") > 0.5);
+    }
+    json_decref(raw);
+    json_decref(got);
+    json_decref(own);
+    expect_refusal(&other, "POST", "/predict", "",
+                   "{\"inputs\":\"a\",\"parameters\":{\"function_to_apply\":\"softmax\"}}", 422, "sigmoid and none");
+    stop(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +274,7 @@ int main(void)
         cmocka_unit_test(the_body_has_a_limit),
         cmocka_unit_test(a_deadline_that_passed_is_unhealthy),
         cmocka_unit_test(info_says_what_the_node_is),
+        cmocka_unit_test(several_labels),
         cmocka_unit_test(calls_are_counted),
     };
     return cmocka_run_group_tests(tests, start_node, stop_node);

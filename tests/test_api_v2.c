@@ -272,12 +272,32 @@ static void draining_is_not_ready(void **state)
     stop(&first);
 }
 
+static void several_labels(void **state)
+{
+    (void)state;
+    served other;
+    char path[128];
+    start_with(&other, (const char *const[]){"model", SEVERAL_LABELS_MODEL, NULL});
+    json_t *models = call_json(&other, "GET", "/v2/models", "", "");
+    snprintf(path, sizeof path, "/v2/models/%s/infer",
+             json_string_value(json_array_get(json_object_get(models, "models"), 0)));
+    json_t *own = own_answer(&other, "{\"inputs\":[\"the film\"]}");
+    json_t *got = call_json(&other, "POST", path, "", TENSOR("[1]", "[\"the film\"]"));
+    assert_int_equal(size_at(got, "probabilities", 1), 4);
+    check_row(got, 0, json_array_get(own, 0));
+    json_decref(got);
+    json_decref(own);
+    json_decref(models);
+    stop(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_in_json),          cmocka_unit_test(pairs_and_wanted_outputs),
-        cmocka_unit_test(binary_tensors),         cmocka_unit_test(errors_are_named),
-        cmocka_unit_test(what_it_says_of_itself), cmocka_unit_test(draining_is_not_ready),
+        cmocka_unit_test(texts_in_json),         cmocka_unit_test(pairs_and_wanted_outputs),
+        cmocka_unit_test(binary_tensors),        cmocka_unit_test(several_labels),
+        cmocka_unit_test(errors_are_named),      cmocka_unit_test(what_it_says_of_itself),
+        cmocka_unit_test(draining_is_not_ready),
     };
     return cmocka_run_group_tests(tests, start_node, stop_node);
 }

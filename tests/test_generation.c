@@ -147,12 +147,42 @@ static void token_files(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+static void flagged_labels_are_those_of_the_option(void **state)
+{
+    (void)state;
+    rung_generation *generation = open_first_level();
+    assert_false(generation->flags[0]);
+    assert_true(generation->flags[1] && generation->flags[2]);
+    rung_generation_free(generation);
+    generation = open_generation((const char *const[]){"config", yaml_path, "level", "1", "moderation.flagged",
+                                                       "entailment, contradiction", NULL},
+                                 3);
+    assert_true(generation->flags[0] && generation->flags[2]);
+    assert_false(generation->flags[1]);
+    rung_generation_free(generation);
+
+    rung_error error;
+    rung_node_config config;
+    generation = NULL;
+    load_config((const char *const[]){"config", yaml_path, "level", "1", "moderation.flagged", "neutral,other", NULL},
+                &config);
+    assert_int_equal(rung_generation_open(&config, &(rung_open_options){.threads = 1}, 3, &generation, &error),
+                     RUNG_INVALID);
+    assert_non_null(strstr(error.message, "moderation.flagged: 'other' is none of the labels contradiction, neutral, "
+                                          "entailment"));
+    assert_null(generation);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(policies_are_found_by_name),  cmocka_unit_test(policies_with_a_number_are_made),
-        cmocka_unit_test(it_opens_the_own_level_only), cmocka_unit_test(users_are_counted),
-        cmocka_unit_test(a_missing_model_is_named),    cmocka_unit_test(token_files),
+        cmocka_unit_test(policies_are_found_by_name),
+        cmocka_unit_test(flagged_labels_are_those_of_the_option),
+        cmocka_unit_test(policies_with_a_number_are_made),
+        cmocka_unit_test(it_opens_the_own_level_only),
+        cmocka_unit_test(users_are_counted),
+        cmocka_unit_test(a_missing_model_is_named),
+        cmocka_unit_test(token_files),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }

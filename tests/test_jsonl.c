@@ -175,8 +175,8 @@ static void texts_by_themselves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields),           cmocka_unit_test(nul_and_escapes), cmocka_unit_test(bad_lines),
-        cmocka_unit_test(texts_by_themselves),
+        cmocka_unit_test(fields),           cmocka_unit_test(nul_and_escapes),
+        cmocka_unit_test(bad_lines),        cmocka_unit_test(texts_by_themselves),
         cmocka_unit_test(depth_and_length), cmocka_unit_test(plain_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

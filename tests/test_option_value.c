@@ -139,6 +139,7 @@ static void refusals(void **state)
          "x: 0bit/s is outside the range: 1bit/s to 1000Gbit/s"},
         {RUNG_OPTION_LABELS, "a", RUNG_INVALID, "x: 'a' has no '='; write OLD=NEW,OLD=NEW"},
         {RUNG_OPTION_LABELS, "a=", RUNG_INVALID, "x: a name is empty; write OLD=NEW"},
+        {RUNG_OPTION_MODERATION_FLAGGED, "a,,b", RUNG_INVALID, "x: a name is empty; write NAME,NAME"},
         {RUNG_OPTION_LABELS, "a=b,a=c", RUNG_INVALID, "x: 'a' is renamed twice"},
         {RUNG_OPTION_UPSTREAM_PROTOCOL, "tei", RUNG_UNSUPPORTED, "x: 'tei' is not available in this version; use rung"},
         {RUNG_OPTION_TLS_KEY_FILE, "key.pem", RUNG_UNSUPPORTED,

@@ -218,7 +218,8 @@ static rung_status take_value(walk *w, const rung_yaml_node *value, const char *
     const rung_option_type type = id < RUNG_OPTION_COUNT ? rung_option_spec_of(id)->type : RUNG_TYPE_TEXT;
     bool has_below = has_keys_below(path, w->kind);
     bool is_levels = w->kind == RUNG_FILE_CASCADE && strcmp(path, LEVELS) == 0;
-    bool is_list = type == RUNG_TYPE_NUMBERS || type == RUNG_TYPE_LEVELS || type == RUNG_TYPE_URLS;
+    bool is_list =
+        type == RUNG_TYPE_NUMBERS || type == RUNG_TYPE_LEVELS || type == RUNG_TYPE_NAMES || type == RUNG_TYPE_URLS;
     if (is_levels && value->kind == RUNG_YAML_SEQUENCE) {
         return walk_levels(w, value);
     }

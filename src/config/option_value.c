@@ -285,6 +285,20 @@ static rung_status parse_urls(const char *context, const char *text, rung_error 
     return status;
 }
 
+/* "a, b": the text stays as it was written. */
+static rung_status parse_names(const char *context, const char *text, rung_error *error)
+{
+    char *copy = rung_copy_text(text, strlen(text), context, error);
+    rung_status status = copy == NULL ? RUNG_NO_MEMORY : RUNG_OK;
+    for (char *rest = copy; status == RUNG_OK && rest != NULL;) {
+        if (rung_take_url(&rest)[0] == '\0') {
+            status = rung_fail(error, RUNG_INVALID, "%s: a name is empty; write NAME,NAME", context);
+        }
+    }
+    free(copy);
+    return status;
+}
+
 static void free_pairs(char **pairs, size_t num_pairs)
 {
     for (size_t i = 0; pairs != NULL && i < 2 * num_pairs; i++) {
@@ -411,6 +425,8 @@ static rung_status parse_typed(const rung_option_spec *spec, const char *context
         return parse_quantity(spec, context, text, shown, value, error);
     case RUNG_TYPE_LISTEN:
         return rung_parse_listen(text, &unused, error) == RUNG_OK ? RUNG_OK : rung_fail_in(error, "%s", context);
+    case RUNG_TYPE_NAMES:
+        return parse_names(context, text, error);
     case RUNG_TYPE_URLS:
         return parse_urls(context, text, error);
     case RUNG_TYPE_TEXT:

@@ -54,6 +54,7 @@ typedef enum rung_option_type {
     RUNG_TYPE_RATE,
     RUNG_TYPE_MAP,    /* "a=b,c=d", {a: b, c: d} */
     RUNG_TYPE_LISTEN, /* 127.0.0.1:8080, [::1]:8080 */
+    RUNG_TYPE_NAMES,  /* one or a list: "a,b", [a, b]; none is empty */
     RUNG_TYPE_URLS,   /* one or a list: "http://a:1,http://b:2", [http://a:1, http://b:2] */
 } rung_option_type;
 
@@ -188,6 +189,7 @@ typedef enum rung_option_id {
     RUNG_OPTION_LIMITS_QUEUE,
     RUNG_OPTION_LIMITS_CONNECTIONS,
     RUNG_OPTION_LIMITS_CONNECTIONS_PER_CLIENT,
+    RUNG_OPTION_MODERATION_FLAGGED,
     RUNG_OPTION_TLS_CERT_FILE,
     RUNG_OPTION_TLS_KEY_FILE,
     RUNG_OPTION_TLS_CLIENT_CA_FILE,

@@ -372,6 +372,10 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                                    RUNG_GROUP_NODE, NODE, .min = 0, .max = 1e6, .value_name = "N",
                                                    .default_text = "256",
                                                    .help = "most connections of one client address; 0: no limit"},
+    [RUNG_OPTION_MODERATION_FLAGGED] = {"moderation.flagged", false, NULL, 0, RUNG_TYPE_NAMES, RUNG_GROUP_NODE, NODE,
+                                        .value_name = "LABEL[,LABEL...]",
+                                        .help = "labels that flag a text in POST /v1/moderations; all but the first "
+                                                "otherwise, all where a text may have several"},
     [RUNG_OPTION_TLS_CERT_FILE] = {"tls.cert_file", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_NODE, NODE, .later = "*",
                                    .later_hint = NO_TLS, .value_name = "FILE", .help = "the node's certificate"},
     [RUNG_OPTION_TLS_KEY_FILE] = {"tls.key_file", false, NULL, 0, RUNG_TYPE_PATH, RUNG_GROUP_NODE, NODE, .later = "*",

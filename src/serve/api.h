@@ -86,5 +86,7 @@ typedef struct rung_api {
 extern const rung_api rung_api_rung;
 extern const rung_api rung_api_tei;
 extern const rung_api rung_api_v2;
+extern const rung_api rung_api_openai;
+extern const rung_api rung_api_vllm;
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "config/address.h"
+#include "config/suggest.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,6 +32,55 @@ static rung_status list_policies(rung_generation *generation, rung_error *error)
     return RUNG_OK;
 }
 
+static rung_status fail_flag(const rung_cascade *cascade, const char *origin, const char *name, rung_error *error)
+{
+    rung_buffer known = {0};
+    char shown[RUNG_QUOTED_BYTES];
+    for (uint32_t c = 0; c < cascade->num_classes; c++) {
+        rung_buffer_format(&known, "%s%s", c > 0 ? ", " : "", cascade->labels[c]);
+    }
+    rung_status status = rung_fail(error, RUNG_INVALID, "%s: moderation.flagged: '%s' is none of the labels %s", origin,
+                                   rung_shorten(name, strlen(name), shown), known.failed ? "" : known.data);
+    rung_buffer_deinit(&known);
+    return status;
+}
+
+static rung_status set_flag(rung_generation *generation, const char *origin, const char *name, rung_error *error)
+{
+    const rung_cascade *cascade = generation->cascade;
+    for (uint32_t c = 0; c < cascade->num_classes; c++) {
+        if (strcmp(cascade->labels[c], name) == 0) {
+            generation->flags[c] = true;
+            return RUNG_OK;
+        }
+    }
+    return fail_flag(cascade, origin, name, error);
+}
+
+/* The labels that are configured; otherwise all where a text may have several, and all but the first where it has one. */
+static rung_status list_flags(rung_generation *generation, rung_error *error)
+{
+    const rung_cascade *cascade = generation->cascade;
+    const rung_option_value *value = rung_options_value(cascade->config.options, RUNG_OPTION_MODERATION_FLAGGED);
+    generation->flags = rung_alloc(cascade->num_classes, sizeof *generation->flags, "labels", error);
+    if (generation->flags == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    if (value->source < RUNG_SOURCE_FILE) {
+        for (uint32_t c = rung_cascade_is_multi_label(cascade) ? 0 : 1; c < cascade->num_classes; c++) {
+            generation->flags[c] = true;
+        }
+        return RUNG_OK;
+    }
+    char *names = rung_copy_text(value->text, strlen(value->text), "moderation.flagged", error);
+    rung_status status = names == NULL ? RUNG_NO_MEMORY : RUNG_OK;
+    for (char *rest = names; status == RUNG_OK && rest != NULL;) {
+        status = set_flag(generation, value->origin, rung_take_url(&rest), error);
+    }
+    free(names);
+    return status;
+}
+
 rung_status rung_generation_open(rung_node_config *config, const rung_open_options *options, uint64_t serial,
                                  rung_generation **generation, rung_error *error)
 {
@@ -46,6 +97,9 @@ rung_status rung_generation_open(rung_node_config *config, const rung_open_optio
         rung_cascade_open_level(&made->config.cascade, made->config.level, options, &made->cascade, error);
     if (status == RUNG_OK) {
         status = list_policies(made, error);
+    }
+    if (status == RUNG_OK) {
+        status = list_flags(made, error);
     }
     if (status != RUNG_OK) {
         rung_generation_free(made);
@@ -125,6 +179,7 @@ void rung_generation_free(rung_generation *generation)
         return;
     }
     rung_upstream_free(generation->upstream);
+    free(generation->flags);
     rung_cascade_close(generation->cascade);
     rung_node_config_deinit(&generation->config);
     free(generation);

@@ -18,6 +18,7 @@ typedef struct rung_generation {
     uint64_t serial;       /* differs between generations of one node */
     size_t num_policies;
     rung_policy policies[RUNG_MAX_POLICIES]; /* the configured one first, then those that a request may name */
+    bool *flags;                             /* [num_classes] the labels that flag a text (moderation.flagged) */
     rung_upstream *upstream;                 /* NULL: none; made and used by the loop's thread only */
     atomic_size_t users;                     /* errands, workers, and the node while it is the current one */
     struct rung_generation *next;            /* the loop's list of those that were replaced */

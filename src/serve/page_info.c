@@ -1,4 +1,5 @@
-/* page_info.c: GET /info, what Text Embeddings Inference says of itself and its model. See pages.h. */
+/* page_info.c: what a node says of its model in the form of others: GET /info as Text Embeddings Inference has it, GET /v1/models as OpenAI has it. See
+ * pages.h. */
 #include "run/message.h"
 #include "serve/pages.h"
 
@@ -49,5 +50,15 @@ rung_status rung_page_info(const rung_site *site, rung_page *page, rung_error *e
                        "\"tokenization_workers\":%zu,\"version\":\"%s\",\"sha\":null,\"docker_label\":null}",
                        config->max_connections, model->config.max_tokens, config->batch_max_tokens, config->max_inputs,
                        cascade->threads, rung_version());
+    return RUNG_OK;
+}
+
+rung_status rung_page_openai_models(const rung_site *site, rung_page *page, rung_error *error)
+{
+    (void)error;
+    const rung_generation *generation = site->desk->current;
+    rung_buffer_text(&page->text, "{\"object\":\"list\",\"data\":[{\"id\":");
+    append_string(&page->text, generation->cascade->level[generation->config.level - 1].name);
+    rung_buffer_text(&page->text, ",\"object\":\"model\",\"created\":0,\"owned_by\":\"rung\"}]}");
     return RUNG_OK;
 }

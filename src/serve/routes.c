@@ -13,6 +13,9 @@ static const rung_route routes[] = {
     {"GET", "/info", &rung_api_tei, rung_page_info},
     {"POST", "/v2/models/{model}/infer", &rung_api_v2, NULL},
     {"POST", "/v2/models/{model}/versions/{version}/infer", &rung_api_v2, NULL},
+    {"POST", "/v1/moderations", &rung_api_openai, NULL},
+    {"POST", "/classify", &rung_api_vllm, NULL},
+    {"GET", "/v1/models", &rung_api_openai, rung_page_openai_models},
     {"GET", "/v2", &rung_api_v2, rung_page_v2_server},
     {"GET", "/v2/health/live", &rung_api_v2, rung_page_v2_live},
     {"GET", "/v2/health/ready", &rung_api_v2, rung_page_v2_ready},
@@ -116,7 +119,12 @@ static rung_status check_pieces(const pieces *found, const rung_generation *gene
 static const struct {
     const char *prefix;
     const rung_api *api;
-} prefixes[] = {{"/predict", &rung_api_tei}, {"/info", &rung_api_tei}, {"/v2", &rung_api_v2}};
+} prefixes[] = {{"/predict", &rung_api_tei},
+                {"/info", &rung_api_tei},
+                {"/v2", &rung_api_v2},
+                {"/classify", &rung_api_vllm},
+                {"/v1/moderations", &rung_api_openai},
+                {"/v1/models", &rung_api_openai}};
 
 const rung_api *rung_routes_api(const char *path)
 {
