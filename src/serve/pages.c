@@ -2,6 +2,7 @@
 #include "serve/pages.h"
 
 #include "serve/level_page.h"
+#include "serve/openapi.h"
 
 rung_status rung_page_health(const rung_site *site, rung_page *page, rung_error *error)
 {
@@ -32,5 +33,13 @@ rung_status rung_page_level(const rung_site *site, rung_page *page, rung_error *
 {
     (void)error;
     rung_level_page(&page->text, site->desk->current, site->desk->node_id);
+    return RUNG_OK;
+}
+
+rung_status rung_page_openapi(const rung_site *site, rung_page *page, rung_error *error)
+{
+    (void)site;
+    (void)error;
+    rung_buffer_append(&page->text, rung_openapi, rung_openapi_bytes);
     return RUNG_OK;
 }

@@ -22,6 +22,7 @@ typedef rung_status (*rung_page_writer)(const rung_site *site, rung_page *page, 
 rung_status rung_page_health(const rung_site *site, rung_page *page, rung_error *error);
 rung_status rung_page_metrics(const rung_site *site, rung_page *page, rung_error *error);
 rung_status rung_page_level(const rung_site *site, rung_page *page, rung_error *error);
+rung_status rung_page_openapi(const rung_site *site, rung_page *page, rung_error *error);
 rung_status rung_page_info(const rung_site *site, rung_page *page, rung_error *error);
 rung_status rung_page_openai_models(const rung_site *site, rung_page *page, rung_error *error);
 rung_status rung_page_v2_server(const rung_site *site, rung_page *page, rung_error *error);

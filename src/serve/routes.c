@@ -31,6 +31,7 @@ static const rung_route routes[] = {
     {"GET", "/health", &rung_api_rung, rung_page_health},
     {"GET", "/metrics", &rung_api_rung, rung_page_metrics},
     {"GET", "/v1/level", &rung_api_rung, rung_page_level},
+    {"GET", "/openapi.json", &rung_api_rung, rung_page_openapi},
 };
 #define NUM_ROUTES (sizeof routes / sizeof routes[0])
 
