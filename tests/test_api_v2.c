@@ -248,17 +248,24 @@ static void draining_is_not_ready(void **state)
     served first;
     int fds[sizeof cases / sizeof cases[0]];
     size_t count = sizeof cases / sizeof cases[0];
-    start(&first, "1", rung_node_url(node.node), "1s");
+    start(&first, "1", rung_node_url(node.node), "4s");
     for (size_t i = 0; i < count; i++) { /* known to the node before it drains */
         fds[i] = connect_to(&first);
         say_call(fds[i], "GET", "/health", "", "", 0);
         hear_answer(fds[i], false, &answer);
     }
+    int watch = connect_to(&first);
+    say_call(watch, "GET", "/health", "", "", 0);
+    hear_answer(watch, false, &answer);
     int slow = connect_to(&first);
     send_call(slow, "POST", "/v1/classify", "{\"text\":\"a film\",\"policy\":\"single\"}");
     await_metric(&first, "rung_upstream_in_flight 1");
     rung_node_drain(first.node);
-    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL); /* the loop is woken; the slow call takes a second */
+    do {
+        say_call(watch, "GET", "/health", "", "", 0);
+        hear_answer(watch, false, &answer);
+    } while (answer.status == 200);
+    close(watch);
     for (size_t i = 0; i < count; i++) {
         say_call(fds[i], cases[i].method, cases[i].path, "", cases[i].body, strlen(cases[i].body));
         hear_answer(fds[i], false, &answer);

@@ -103,13 +103,17 @@ static void the_next_level_gets_id_and_trace(void **state)
     assert_non_null(strcasestr(request, "\r\nx-request-id: mine-7\r\n"));
     assert_non_null(strcasestr(request, "\r\ntraceparent: " PARENT "\r\n"));
     assert_non_null(strcasestr(request, "\r\ntracestate: a=1,b=2\r\n"));
+    stop(&node);
     assert_non_null(strstr(node.degraded, "\"request_id\":\"mine-7\""));
     assert_non_null(strstr(node.degraded, "\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\""));
+    start(&node, "1", url, NULL);
     overhear(&node, listener, "traceparent: 00-1-2-3\r\ntracestate: a=1\r\n", request, sizeof request);
     assert_non_null(strcasestr(request, "\r\nx-request-id: "));
     assert_null(strcasestr(request, "traceparent"));
     assert_null(strcasestr(request, "tracestate"));
     stop(&node);
+    assert_non_null(strstr(node.degraded, "\"request_id\":\""));
+    assert_null(strstr(node.degraded, "trace_id"));
     close(listener);
 }
 

@@ -35,6 +35,16 @@ static rung_degraded degraded_of(const rung_call_result *result)
     return RUNG_DEGRADED_UNREACHABLE;
 }
 
+static void log_degraded(const rung_errand *errand, const char *detail)
+{
+    const rung_ticket *ticket = errand->ticket;
+    const rung_log_field fields[] = {RUNG_LOG_TEXT("reason", rung_degraded_name(errand->visit.machine.degraded)),
+                                     RUNG_LOG_TEXT("detail", detail), RUNG_LOG_TEXT("request_id", ticket->request_id),
+                                     RUNG_LOG_TEXT("trace_id", ticket->trace_id)};
+    size_t count = sizeof fields / sizeof fields[0];
+    rung_log_write(ticket->desk->log, RUNG_LOG_INFO, "degraded", fields, count - (ticket->trace_id[0] == '\0'));
+}
+
 /* The machine learns how the call ended. lost: why, or RUNG_DEGRADED_NO for a reply. */
 void rung_ticket_settle(rung_errand *errand, rung_degraded lost, const rung_call_result *result)
 {
@@ -49,11 +59,7 @@ void rung_ticket_settle(rung_errand *errand, rung_degraded lost, const rung_call
         actions = rung_errand_lose_upstream(errand, lost, result->sent, now_s);
     }
     if (errand->visit.machine.degraded != RUNG_DEGRADED_NO) {
-        rung_log_line(desk->log, RUNG_LOG_INFO, "degraded",
-                      RUNG_LOG_TEXT("reason", rung_degraded_name(errand->visit.machine.degraded)),
-                      RUNG_LOG_TEXT("detail", why.message[0] != '\0' ? why.message : result->detail),
-                      RUNG_LOG_TEXT("request_id", errand->ticket->request_id),
-                      RUNG_LOG_TEXT("trace_id", errand->ticket->trace_id));
+        log_degraded(errand, why.message[0] != '\0' ? why.message : result->detail);
     }
     rung_ticket_advance(errand, actions);
 }
