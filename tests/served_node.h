@@ -17,6 +17,7 @@
 typedef struct served {
     rung_node *node;
     const rung_policy *policy; /* in place of the configured one; NULL: that */
+    const char *key, *value;   /* one more option; NULL: none */
     rung_options *options;
     pthread_t thread;
     rung_status ended;
@@ -54,13 +55,13 @@ static inline void count_line(void *context, const char *line, size_t bytes)
     }
 }
 
-/* self->policy is set. drain: NULL: the default. */
+/* self->policy, key and value are set. drain: NULL: the default. */
 static inline void start_draining(served *self, const char *level, const char *upstream, const char *link_rtt,
                                   const char *drain)
 {
     rung_error error;
     rung_node_config config = {0};
-    *self = (served){.policy = self->policy};
+    *self = (served){.policy = self->policy, .key = self->key, .value = self->value};
     assert_int_equal(rung_options_new(&self->options, &error), RUNG_OK);
     set_option(self->options, "config", yaml_path);
     set_option(self->options, "level", level);
@@ -76,6 +77,9 @@ static inline void start_draining(served *self, const char *level, const char *u
     }
     if (drain != NULL) {
         set_option(self->options, "drain", drain);
+    }
+    if (self->key != NULL) {
+        set_option(self->options, self->key, self->value);
     }
     const rung_node_options options = {
         .open = {.threads = 2}, .seed = 7, .reload = load, .log = count_line, .context = self};

@@ -66,6 +66,30 @@ static void it_opens_the_own_level_only(void **state)
     rung_generation_free(NULL);
 }
 
+/* What the calibration says of the level, of what reaches it, while the policy is the one that it was made for. */
+static void the_expected_share_is_the_calibrations(void **state)
+{
+    (void)state;
+    rung_generation *generation = open_first_level();
+    rung_calibration_file *file = &generation->cascade->calibration_file;
+    rung_policy *policy = &generation->policies[0];
+    file->levels[0].has_threshold = true;
+    file->levels[0].threshold = 0.7;
+    file->levels[0].answered = 0.8;
+    policy->offload.threshold[0] = 0.7;
+    policy->offload.hard = true;
+    assert_true(rung_generation_expected_share(generation) == 0.8);
+    policy->offload.threshold[0] = 0.71;
+    assert_true(rung_generation_expected_share(generation) == 0);
+    policy->offload.threshold[0] = 0.7;
+    policy->offload.hard = false;
+    assert_true(rung_generation_expected_share(generation) == 0);
+    rung_generation_free(generation);
+    rung_generation *top = open_generation((const char *const[]){"config", yaml_path, "level", "2", NULL}, 1);
+    assert_true(rung_generation_expected_share(top) == 0);
+    rung_generation_free(top);
+}
+
 static void users_are_counted(void **state)
 {
     (void)state;
@@ -180,6 +204,7 @@ int main(void)
         cmocka_unit_test(flagged_labels_are_those_of_the_option),
         cmocka_unit_test(policies_with_a_number_are_made),
         cmocka_unit_test(it_opens_the_own_level_only),
+        cmocka_unit_test(the_expected_share_is_the_calibrations),
         cmocka_unit_test(users_are_counted),
         cmocka_unit_test(a_missing_model_is_named),
         cmocka_unit_test(token_files),

@@ -117,6 +117,25 @@ static void zeros_from_the_start(void **state)
     close_scene(&s);
 }
 
+static void drift_is_told(void **state)
+{
+    (void)state;
+    scene s;
+    open_scene(&s);
+    rung_metrics_expect(s.metrics, 0.5);
+    print(&s);
+    assert_true(value_of(&s, "rung_kept_share_calibrated") == 0.5);
+    assert_true(value_of(&s, "rung_kept_share") == 0.5);
+    assert_true(value_of(&s, "rung_drift_sigmas") == 0);
+    for (size_t i = 0; i < 1000; i++) {
+        rung_metrics_decision(s.metrics, false);
+    }
+    print(&s);
+    assert_true(value_of(&s, "rung_kept_share") < 0.01);
+    assert_true(value_of(&s, "rung_drift_sigmas") < -10);
+    close_scene(&s);
+}
+
 static void counts(void **state)
 {
     (void)state;
@@ -163,6 +182,7 @@ int main(void)
         cmocka_unit_test(grammar),
         cmocka_unit_test(zeros_from_the_start),
         cmocka_unit_test(counts),
+        cmocka_unit_test(drift_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,6 +190,46 @@ static void what_does_not_drain_is_told(void **state)
     stop(&top);
 }
 
+/* Requests that wait for the next level count; those that are answered, or whose client left, do not. */
+static void a_client_has_a_quota(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"text\":\"a film\",\"policy\":\"single\"}";
+    served top;
+    served first = {.key = "limits.requests_per_client", .value = "2"};
+    char answer[4096];
+    start(&top, "2", NULL, NULL);
+    start_draining(&first, "1", rung_node_url(top.node), "8s", NULL);
+    int waiting[2];
+    for (size_t i = 0; i < 2; i++) {
+        waiting[i] = connect_to(&first);
+        send_call(waiting[i], "POST", "/v1/classify", body);
+    }
+    await_metric(&first, "rung_upstream_in_flight 2");
+    const struct {
+        const char *path, *body;
+    } calls[] = {{"/v1/classify", body},
+                 {"/predict", "{\"inputs\":\"a film\"}"},
+                 {"/v1/moderations", "{\"input\":\"a film\"}"},
+                 {"/classify", "{\"input\":\"a film\"}"},
+                 {"/v2/models/one/infer",
+                  "{\"inputs\":[{\"name\":\"t\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"a film\"]}]}"}};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        assert_int_equal(ask(&first, "POST", calls[i].path, calls[i].body, answer, sizeof answer), 429);
+        assert_non_null(strstr(answer, "this client has 2 requests that are not answered yet, the limit is 2"));
+    }
+    close(waiting[0]);
+    await_metric(&first, "rung_upstream_in_flight 1");
+    assert_int_equal(
+        ask(&first, "POST", "/v1/classify", "{\"text\":\"a film\",\"policy\":\"single(1)\"}", answer, sizeof answer),
+        200);
+    assert_true(has_metric(&first, "rung_http_responses_total{code=\"429\"} 5"));
+    close(waiting[1]);
+    await_metric(&first, "rung_requests_in_flight 0");
+    stop(&first);
+    stop(&top);
+}
+
 /* A node whose next level is itself: it asks once, is told, and answers with what it has. */
 static void a_loop_is_told_and_ends(void **state)
 {
@@ -324,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_list_is_answered_in_order),
         cmocka_unit_test(reloads_replace_everything_or_nothing),
         cmocka_unit_test(what_does_not_drain_is_told),
+        cmocka_unit_test(a_client_has_a_quota),
         cmocka_unit_test(a_loop_is_told_and_ends),
         cmocka_unit_test(it_may_end_in_any_state),
         cmocka_unit_test(silence_above_leaves_time_to_compute),

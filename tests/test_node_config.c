@@ -136,6 +136,7 @@ static void defaults(void **state)
     assert_true(config.max_queue_s == 0.2);
     assert_int_equal(config.max_connections, 16384);
     assert_int_equal(config.max_connections_per_client, 256);
+    assert_int_equal(config.max_requests_per_client, 0);
     assert_true(config.drain_s == 10);
     assert_int_equal(config.log_level, RUNG_LOG_INFO);
     assert_true(config.log_json);

@@ -488,6 +488,7 @@ static void take_limits(builder *b)
     node->max_inputs = (size_t)value_of(b, RUNG_OPTION_LIMITS_INPUTS)->integer;
     node->max_queue_s = value_of(b, RUNG_OPTION_LIMITS_QUEUE)->number;
     node->max_connections = (size_t)value_of(b, RUNG_OPTION_LIMITS_CONNECTIONS)->integer;
+    node->max_requests_per_client = (size_t)value_of(b, RUNG_OPTION_LIMITS_REQUESTS_PER_CLIENT)->integer;
     node->max_connections_per_client = (size_t)value_of(b, RUNG_OPTION_LIMITS_CONNECTIONS_PER_CLIENT)->integer;
     node->drain_s = value_of(b, RUNG_OPTION_DRAIN)->number;
     node->log_level = (rung_log_level)value_of(b, RUNG_OPTION_LOG_LEVEL)->choice;

@@ -36,6 +36,7 @@ typedef struct rung_node_config {
     double max_queue_s; /* estimated work that may wait */
     size_t max_connections;
     size_t max_connections_per_client; /* 0: no limit */
+    size_t max_requests_per_client;    /* that are not answered yet; 0: no limit */
     double drain_s;
     rung_log_level log_level;
     bool log_json; /* else key=value */

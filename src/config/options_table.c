@@ -372,6 +372,11 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
                                                    RUNG_GROUP_NODE, NODE, .min = 0, .max = 1e6, .value_name = "N",
                                                    .default_text = "256",
                                                    .help = "most connections of one client address; 0: no limit"},
+    [RUNG_OPTION_LIMITS_REQUESTS_PER_CLIENT] =
+        {"limits.requests_per_client", false, NULL, 0, RUNG_TYPE_INTEGER, RUNG_GROUP_NODE, NODE, .min = 0, .max = 1e6,
+         .value_name = "N", .default_text = "0",
+         .help = "most requests of one client address that are not answered "
+                 "yet; 0: no limit"},
     [RUNG_OPTION_MODERATION_FLAGGED] = {"moderation.flagged", false, NULL, 0, RUNG_TYPE_NAMES, RUNG_GROUP_NODE, NODE,
                                         .value_name = "LABEL[,LABEL...]",
                                         .help = "labels that flag a text in POST /v1/moderations; all but the first "

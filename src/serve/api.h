@@ -24,6 +24,7 @@ typedef enum rung_fault {
     RUNG_FAULT_PATH,        /* no such path, model or version */
     RUNG_FAULT_METHOD,      /* not with this method */
     RUNG_FAULT_OVERLOADED,  /* too much work waits */
+    RUNG_FAULT_QUOTA,       /* the client has as many requests as it may have */
     RUNG_FAULT_DRAINING,    /* the node is about to end */
     RUNG_FAULT_EXPIRED,     /* the deadline passed */
     RUNG_FAULT_LOOP,        /* a level's request that was here before */

@@ -35,6 +35,7 @@ static void write_openai_error(rung_buffer *out, rung_fault fault, unsigned http
     const char *code = fault == RUNG_FAULT_TOKENS   ? "\"context_length_exceeded\""
                        : fault == RUNG_FAULT_PATH   ? "\"unknown_url\""
                        : fault == RUNG_FAULT_METHOD ? "\"method_not_supported\""
+                       : fault == RUNG_FAULT_QUOTA  ? "\"rate_limit_exceeded\""
                                                     : "null";
     append_message(out, message);
     rung_buffer_format(out, ",\"type\":\"%s\",\"code\":%s}}",
@@ -147,7 +148,7 @@ static rung_status write_classification(rung_ticket *ticket, rung_api_answer *an
     {                                                                                                                  \
         [RUNG_FAULT_FORMAT] = 400, [RUNG_FAULT_EMPTY] = 400, [RUNG_FAULT_INVALID] = 400, [RUNG_FAULT_TOKENIZER] = 400, \
         [RUNG_FAULT_TOKENS] = 400, [RUNG_FAULT_LIMIT] = 400, [RUNG_FAULT_MEDIA] = 415, [RUNG_FAULT_UNSUPPORTED] = 400, \
-        [RUNG_FAULT_PATH] = 404, [RUNG_FAULT_METHOD] = 405, [RUNG_FAULT_OVERLOADED] = 503,                             \
+        [RUNG_FAULT_PATH] = 404, [RUNG_FAULT_METHOD] = 405, [RUNG_FAULT_OVERLOADED] = 503, [RUNG_FAULT_QUOTA] = 429,   \
         [RUNG_FAULT_DRAINING] = 503, [RUNG_FAULT_EXPIRED] = 504, [RUNG_FAULT_LOOP] = RUNG_HTTP_LOOP,                   \
         [RUNG_FAULT_MODEL] = 500, [RUNG_FAULT_NO_MEMORY] = 503, [RUNG_FAULT_IO] = 500                                  \
     }

@@ -10,23 +10,15 @@
 #include <string.h>
 
 static const char *const error_types[RUNG_FAULTS] = {
-    [RUNG_FAULT_FORMAT] = "Validation",
-    [RUNG_FAULT_EMPTY] = "Empty",
-    [RUNG_FAULT_INVALID] = "Validation",
-    [RUNG_FAULT_TOKENIZER] = "Tokenizer",
-    [RUNG_FAULT_TOKENS] = "Validation",
-    [RUNG_FAULT_LIMIT] = "Validation",
-    [RUNG_FAULT_MEDIA] = "Validation",
-    [RUNG_FAULT_UNSUPPORTED] = "Validation",
-    [RUNG_FAULT_PATH] = "Validation",
-    [RUNG_FAULT_METHOD] = "Validation",
-    [RUNG_FAULT_OVERLOADED] = "Overloaded",
-    [RUNG_FAULT_DRAINING] = "Unhealthy",
-    [RUNG_FAULT_EXPIRED] = "Unhealthy",
-    [RUNG_FAULT_LOOP] = "Backend",
-    [RUNG_FAULT_MODEL] = "Backend",
-    [RUNG_FAULT_NO_MEMORY] = "Unhealthy",
-    [RUNG_FAULT_IO] = "Backend",
+    [RUNG_FAULT_FORMAT] = "Validation",     [RUNG_FAULT_EMPTY] = "Empty",
+    [RUNG_FAULT_INVALID] = "Validation",    [RUNG_FAULT_TOKENIZER] = "Tokenizer",
+    [RUNG_FAULT_TOKENS] = "Validation",     [RUNG_FAULT_LIMIT] = "Validation",
+    [RUNG_FAULT_MEDIA] = "Validation",      [RUNG_FAULT_UNSUPPORTED] = "Validation",
+    [RUNG_FAULT_PATH] = "Validation",       [RUNG_FAULT_METHOD] = "Validation",
+    [RUNG_FAULT_OVERLOADED] = "Overloaded", [RUNG_FAULT_QUOTA] = "Overloaded",
+    [RUNG_FAULT_DRAINING] = "Unhealthy",    [RUNG_FAULT_EXPIRED] = "Unhealthy",
+    [RUNG_FAULT_LOOP] = "Backend",          [RUNG_FAULT_MODEL] = "Backend",
+    [RUNG_FAULT_NO_MEMORY] = "Unhealthy",   [RUNG_FAULT_IO] = "Backend",
 };
 
 static void write_error(rung_buffer *out, rung_fault fault, unsigned http_status, const char *message)
@@ -154,6 +146,7 @@ const rung_api rung_api_tei = {
             [RUNG_FAULT_PATH] = 404,
             [RUNG_FAULT_METHOD] = 405,
             [RUNG_FAULT_OVERLOADED] = 429,
+            [RUNG_FAULT_QUOTA] = 429,
             [RUNG_FAULT_DRAINING] = 503,
             [RUNG_FAULT_EXPIRED] = 503,
             [RUNG_FAULT_LOOP] = RUNG_HTTP_LOOP,

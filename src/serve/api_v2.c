@@ -171,6 +171,7 @@ const rung_api rung_api_v2 = {
             [RUNG_FAULT_PATH] = 404,
             [RUNG_FAULT_METHOD] = 405,
             [RUNG_FAULT_OVERLOADED] = 503,
+            [RUNG_FAULT_QUOTA] = 429,
             [RUNG_FAULT_DRAINING] = 503,
             [RUNG_FAULT_EXPIRED] = 504,
             [RUNG_FAULT_LOOP] = RUNG_HTTP_LOOP,

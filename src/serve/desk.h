@@ -8,6 +8,7 @@
 #include "serve/http.h"
 #include "serve/log.h"
 #include "serve/metrics.h"
+#include "serve/quota.h"
 #include "serve/workers.h"
 
 typedef struct rung_desk {
@@ -16,6 +17,7 @@ typedef struct rung_desk {
     rung_generation *current;
     rung_metrics *metrics;
     rung_log *log;
+    rung_quota *quota;
     const char *node_id;
     uint64_t jitter;             /* state of the random part of Retry-After */
     uint64_t id_seed, id_count;  /* of request ids that clients do not bring */

@@ -7,6 +7,7 @@
 #include "config/suggest.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,4 +228,30 @@ rung_status rung_generation_find_policy(const rung_generation *generation, const
 const rung_model *rung_generation_model(const rung_generation *generation)
 {
     return generation->cascade->level[generation->config.level - 1].model;
+}
+
+double rung_generation_expected_share(const rung_generation *generation)
+{
+    const rung_calibration_file *file = &generation->cascade->calibration_file;
+    const rung_policy *policy = &generation->policies[0];
+    const rung_offload_policy *offload = &policy->offload;
+    uint32_t l = generation->config.level - 1;
+    if (file->path == NULL || generation->config.level >= generation->cascade->num_levels) {
+        return 0;
+    }
+    bool learned = policy->defer == RUNG_DEFER_LEARNED;
+    const rung_calibration_level *level = &file->levels[l];
+    bool known = learned ? level->has_deferral_threshold : level->has_threshold;
+    double threshold = learned ? level->deferral_threshold : level->threshold;
+    bool other_reasons = !offload->hard || offload->at_random || policy->parallel || policy->first_compute_level > 1 ||
+                         policy->members != 0 || offload->speculate[l] > 0 || offload->early[l] > 0;
+    if (!known || other_reasons || offload->threshold[l] != threshold) {
+        return 0;
+    }
+    double reaching = 1;
+    for (uint32_t below = 0; below < l; below++) {
+        reaching -= learned ? file->levels[below].deferral_answered : file->levels[below].answered;
+    }
+    double answered = learned ? level->deferral_answered : level->answered;
+    return reaching > 0 ? fmin(answered / reaching, 1) : 0;
 }

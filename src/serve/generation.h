@@ -47,6 +47,10 @@ const rung_policy *rung_generation_policy(const rung_generation *generation, con
 rung_status rung_generation_find_policy(const rung_generation *generation, const char *name, rung_policy *made,
                                         const rung_policy **policy, rung_error *error) RUNG_WARN_UNUSED;
 
+/* The share of the inputs that reach this level which it answers itself, by the calibration, under the configured policy; 0 where that says nothing of it: no
+ * calibration, other thresholds than its, or a policy that sends up for other reasons. */
+double rung_generation_expected_share(const rung_generation *generation);
+
 /* Of the own level. */
 const rung_model *rung_generation_model(const rung_generation *generation);
 

@@ -731,6 +731,11 @@ const char *rung_exchange_header(const rung_exchange *e, const char *name)
     return MHD_lookup_connection_value(e->mhd, MHD_HEADER_KIND, name);
 }
 
+const struct sockaddr *rung_exchange_client(const rung_exchange *e)
+{
+    return MHD_get_connection_info(e->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+}
+
 double rung_exchange_arrived_s(const rung_exchange *e)
 {
     return e->arrived_s;

@@ -65,7 +65,9 @@ const char *rung_exchange_method(const rung_exchange *exchange);
 const char *rung_exchange_path(const rung_exchange *exchange); /* without the query; as it came, not decoded */
 const char *rung_exchange_body(const rung_exchange *exchange, size_t *bytes);
 const char *rung_exchange_header(const rung_exchange *exchange, const char *name); /* case-insensitive; NULL: none */
-double rung_exchange_arrived_s(const rung_exchange *exchange);                     /* rung_clock_s of the last byte */
+struct sockaddr;
+const struct sockaddr *rung_exchange_client(const rung_exchange *exchange); /* the address that it comes from */
+double rung_exchange_arrived_s(const rung_exchange *exchange);              /* rung_clock_s of the last byte */
 void rung_exchange_set_user(rung_exchange *exchange, void *user);
 void *rung_exchange_user(const rung_exchange *exchange);
 

@@ -2,6 +2,7 @@
 #include "serve/metrics.h"
 
 #include "base/memory.h"
+#include "serve/drift.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ struct rung_metrics {
     uint64_t words, words_pruned;
     uint64_t reloads[2]; /* ok, failed */
     histogram queue, compute, request, link;
+    rung_drift drift;
     double started_s; /* wall clock */
 };
 
@@ -143,6 +145,16 @@ void rung_metrics_visit(rung_metrics *metrics, const rung_level_answer *did, siz
     if (did->bytes_down > 0) {
         observe(&metrics->link, did->link_ms / 1e3);
     }
+}
+
+void rung_metrics_expect(rung_metrics *metrics, double share)
+{
+    metrics->drift = rung_drift_begin(share);
+}
+
+void rung_metrics_decision(rung_metrics *metrics, bool kept)
+{
+    rung_drift_add(&metrics->drift, kept);
 }
 
 void rung_metrics_call(rung_metrics *metrics, rung_call_outcome outcome)
@@ -255,6 +267,17 @@ static void print_upstream(const rung_metrics *metrics, const rung_metrics_now *
     print_counter(out, "words_pruned_total", "Those of them that were left out.", metrics->words_pruned);
 }
 
+static void print_drift(const rung_metrics *metrics, rung_buffer *out)
+{
+    print_gauge(out, "kept_share_calibrated", "Share of the inputs that this level answers itself by its calibration.",
+                metrics->drift.expected);
+    print_gauge(out, "kept_share", "Share that it answered itself of the last 400 inputs or so.", metrics->drift.mean);
+    print_gauge(out, "drift_sigmas",
+                "Standard deviations of the one from the other; beyond 3 either way the texts are not those of the "
+                "calibration.",
+                rung_drift_sigmas(&metrics->drift));
+}
+
 static void print_process(const rung_metrics *metrics, const rung_metrics_now *now, rung_buffer *out)
 {
     static const char *const results[] = {"ok", "failed"};
@@ -280,5 +303,6 @@ void rung_metrics_print(const rung_metrics *metrics, const rung_metrics_now *now
                        rung_version(), metrics->precision, metrics->isa, metrics->level);
     print_requests(metrics, out);
     print_upstream(metrics, now, out);
+    print_drift(metrics, out);
     print_process(metrics, now, out);
 }

@@ -46,6 +46,10 @@ void rung_metrics_request_time(rung_metrics *metrics, double seconds);
 void rung_metrics_answer(rung_metrics *metrics, uint32_t answer_level, rung_degraded degraded);
 /* What this level did for it. text_bytes: of what came here; sent: the next level was asked. */
 void rung_metrics_visit(rung_metrics *metrics, const rung_level_answer *did, size_t text_bytes, bool sent);
+/* The share of its inputs that the level is to answer itself, by its calibration, from now on; 0: unknown (rung_generation_expected_share). */
+void rung_metrics_expect(rung_metrics *metrics, double share);
+/* Under the policy that was calibrated: whether the level kept an input that it computed, or wanted it to go up. */
+void rung_metrics_decision(rung_metrics *metrics, bool kept);
 void rung_metrics_call(rung_metrics *metrics, rung_call_outcome outcome);
 void rung_metrics_reload(rung_metrics *metrics, bool ok);
 

@@ -62,6 +62,7 @@ static void replace_generation(rung_node *node, rung_generation *made)
     rung_generation *old = node->desk.current;
     node->desk.current = made;
     rung_workers_renew(node->desk.workers, made);
+    rung_metrics_expect(node->metrics, rung_generation_expected_share(made));
     old->next = node->replaced;
     node->replaced = old;
     rung_generation_leave(old);
@@ -130,6 +131,7 @@ static void warn_of_fixed_options(const rung_node *node, const rung_generation *
         {"limits.body", old->max_body_bytes != wanted->max_body_bytes},
         {"limits.connections", old->max_connections != wanted->max_connections},
         {"limits.connections_per_client", old->max_connections_per_client != wanted->max_connections_per_client},
+        {"limits.requests_per_client", old->max_requests_per_client != wanted->max_requests_per_client},
         {"log.level", old->log_level != wanted->log_level},
         {"log.format", old->log_json != wanted->log_json},
     };
@@ -294,6 +296,10 @@ static rung_status start_parts(rung_node *node, rung_node_config *config, rung_e
         status = rung_metrics_create(desk->current->cascade, desk->current->config.level, &node->metrics, error);
     }
     if (status == RUNG_OK) {
+        status = rung_quota_create(desk->current->config.max_requests_per_client, &desk->quota, error);
+    }
+    if (status == RUNG_OK) {
+        rung_metrics_expect(node->metrics, rung_generation_expected_share(desk->current));
         status = rung_generation_connect(desk->current, node->loop, node->options.seed, error);
     }
     if (status == RUNG_OK) {
@@ -354,6 +360,7 @@ void rung_node_free(rung_node *node)
         node->replaced = next;
     }
     rung_metrics_free(node->metrics);
+    rung_quota_free(node->desk.quota);
     rung_log_free(node->log);
     rung_loop_free(node->loop);
     free(node);

@@ -50,6 +50,9 @@ void rung_ticket_close_when_free(rung_ticket *ticket)
     if (ticket->errands != &ticket->only) {
         free(ticket->errands);
     }
+    if (ticket->counted) {
+        rung_quota_give(desk->quota, ticket->client);
+    }
     unlink_ticket(ticket);
     rung_classify_body_deinit(&ticket->body);
     if (ticket->form != NULL) {
@@ -143,6 +146,9 @@ static void count_errand(const rung_errand *errand)
     const rung_request *machine = &errand->visit.machine;
     rung_metrics_answer(metrics, machine->answer_level, machine->degraded);
     rung_metrics_visit(metrics, did, errand->text_bytes, errand->sent);
+    if (machine->policy == &errand->generation->policies[0] && did->exit_layer > 0) {
+        rung_metrics_decision(metrics, !errand->sent && machine->degraded == RUNG_DEGRADED_NO);
+    }
 }
 
 /* The errand has its result, or none will come. */

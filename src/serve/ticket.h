@@ -31,6 +31,8 @@ typedef struct rung_ticket {
     char via[RUNG_VIA_BYTES];           /* header to send on: the hop list with this node */
     char trace_id[RUNG_TRACE_ID_BYTES]; /* of the client's traceparent, which is sent on; "": none */
     char request_id[RUNG_REQUEST_ID_BYTES];
+    bool counted; /* against the quota of `client` */
+    rung_client client;
 } rung_ticket;
 
 /* Takes a call to classify: answers it at once when it is refused. */

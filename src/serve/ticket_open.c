@@ -260,6 +260,15 @@ static bool is_full(rung_desk *desk, rung_exchange *exchange, const rung_api *ap
     return true;
 }
 
+/* RUNG_LIMIT: the client has as many requests as it may have. */
+static rung_status count_request(rung_ticket *ticket, rung_error *error)
+{
+    ticket->client = rung_client_of(rung_exchange_client(ticket->exchange));
+    rung_status status = rung_quota_take(ticket->desk->quota, ticket->client, error);
+    ticket->counted = status == RUNG_OK;
+    return status;
+}
+
 /* Whether the body came encoded; it is refused then. The own API takes what it is for what it is not: no JSON. */
 static bool is_encoded(rung_desk *desk, rung_exchange *exchange, const rung_api *api)
 {
@@ -299,7 +308,15 @@ void rung_ticket_open(rung_desk *desk, rung_exchange *exchange, const rung_api *
         return;
     }
     rung_desk_request_id(desk, exchange, ticket->request_id);
-    rung_status status = prepare(ticket, &error);
+    rung_status status = count_request(ticket, &error);
+    if (status != RUNG_OK) {
+        ticket->exchange = NULL;
+        refuse_for_now(desk, exchange, api, status == RUNG_LIMIT ? RUNG_FAULT_QUOTA : RUNG_FAULT_NO_MEMORY,
+                       error.message);
+        rung_ticket_close_when_free(ticket);
+        return;
+    }
+    status = prepare(ticket, &error);
     if (status == RUNG_OK) {
         status = rung_loop_arm(desk->loop, &ticket->timer, ticket->deadline_s, &error);
     }
