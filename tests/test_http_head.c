@@ -49,6 +49,15 @@ static void gaps_are_found(void **state)
     assert_int_equal(rung_http_judge(&head).status, 400);
 }
 
+static void a_target_may_be_absolute(void **state)
+{
+    (void)state;
+    assert_string_equal(rung_http_path_of("/a/b"), "/a/b");
+    assert_string_equal(rung_http_path_of("HTTP://host:80/a"), "/a");
+    assert_string_equal(rung_http_path_of("https://host"), "/");
+    assert_string_equal(rung_http_path_of("*"), "*");
+}
+
 static unsigned judge(const char *target, const char *version, const rung_http_header *headers, size_t num_headers)
 {
     rung_http_head head = {
@@ -110,6 +119,7 @@ static void framing_is_judged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_target_may_be_absolute),
         cmocka_unit_test(gaps_are_found),
         cmocka_unit_test(framing_is_judged),
     };

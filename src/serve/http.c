@@ -710,14 +710,9 @@ const char *rung_exchange_method(const rung_exchange *e)
     return e->method;
 }
 
-/* RFC 9112, 3.2.2: a server takes the absolute form, too. */
 const char *rung_exchange_path(const rung_exchange *e)
 {
-    if (strncasecmp(e->path, "http://", 7) != 0 && strncasecmp(e->path, "https://", 8) != 0) {
-        return e->path;
-    }
-    const char *path = strchr(strstr(e->path, "//") + 2, '/');
-    return path != NULL ? path : "/";
+    return rung_http_path_of(e->path);
 }
 
 const char *rung_exchange_body(const rung_exchange *e, size_t *bytes)

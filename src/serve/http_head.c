@@ -37,6 +37,15 @@ size_t rung_http_target_bytes(const char *target)
     return is_plain(target, false) ? strlen(target) : 0;
 }
 
+const char *rung_http_path_of(const char *target)
+{
+    if (strncasecmp(target, "http://", 7) != 0 && strncasecmp(target, "https://", 8) != 0) {
+        return target;
+    }
+    const char *path = strchr(strstr(target, "//") + 2, '/');
+    return path != NULL ? path : "/";
+}
+
 static bool is_number(const char *text)
 {
     return *text != '\0' && text[strspn(text, "0123456789")] == '\0';

@@ -12,6 +12,9 @@ extern const char rung_http_too_many_headers[]; /* the message of that limit */
  * escaped. */
 size_t rung_http_target_bytes(const char *target);
 
+/* The path of a target, which may be in absolute form (RFC 9112, 3.2.2). */
+const char *rung_http_path_of(const char *target);
+
 /* Strings are NUL-terminated and lent. */
 typedef struct rung_http_head {
     const char *method;
