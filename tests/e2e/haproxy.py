@@ -14,10 +14,9 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from nodes_lib import ROOT, Node, reviews, wait_until, without_times
+from nodes_lib import ROOT, Node, check, reviews, run_cases, wait_until, without_times
 
 RUNG = os.path.realpath(sys.argv[1])
 TINY = os.path.join(ROOT, "tests", "golden", "tiny-bert")
@@ -26,11 +25,6 @@ RATE = 250  # requests a second
 CLIENTS = 12
 DOWN_S = 0.8
 ROWS = reviews(60, 900)
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(" ".join(str(w) for w in what))
 
 
 def free_port():
@@ -222,22 +216,5 @@ def all_replicas_gone_is_said_and_heals():
 CASES = [replicas_come_and_go_and_nothing_is_lost, all_replicas_gone_is_said_and_heals]
 
 
-def main():
-    failed = 0
-    for case in CASES:
-        print(f"[ RUN      ] {case.__name__}", flush=True)
-        if HAPROXY is None:
-            print(f"SKIP {case.__name__} no-haproxy\n[  SKIPPED ] {case.__name__}", flush=True)
-            continue
-        try:
-            case()
-            print(f"[       OK ] {case.__name__}", flush=True)
-        except Exception:  # a case's failure must not hide the others
-            failed += 1
-            traceback.print_exc(file=sys.stdout)
-            print(f"[  FAILED  ] {case.__name__}", flush=True)
-    return failed > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(CASES, sys.argv[2:], None if HAPROXY else "no-haproxy"))

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from nodes_lib import ROOT, Cascade, Node, in_thread, review_lines, reviews, wait_until, without_times
+from nodes_lib import ROOT, Cascade, Node, check, in_thread, review_lines, reviews, run_cases, wait_until, without_times
 
 RUNG = os.path.realpath(sys.argv[1])
 TINY = os.path.join(ROOT, "tests", "golden", "tiny-bert")
@@ -27,11 +26,6 @@ def in_process(policy, rows, extra=()):
     done = subprocess.run([RUNG, "classify", "--json", "--policy", policy, *extra], input=lines.encode(), capture_output=True,
                           env={**os.environ, "RUNG_DATA": ROOT}, check=True)
     return done.stdout.splitlines()
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(" ".join(str(w) for w in what))
 
 
 def check_error(answer, status, *texts):
@@ -484,22 +478,5 @@ CASES = [answers_are_those_of_one_process, a_request_may_name_its_policy,
          it_does_not_start_with_what_is_wrong, deadlines_hold, the_demo_ends_with_its_nodes]
 
 
-def main():
-    wanted = sys.argv[2:]
-    failed = 0
-    for case in CASES:
-        if wanted and case.__name__ not in wanted:
-            continue
-        print(f"[ RUN      ] {case.__name__}", flush=True)
-        try:
-            case()
-            print(f"[       OK ] {case.__name__}", flush=True)
-        except Exception:  # a case's failure must not hide the others
-            failed += 1
-            traceback.print_exc(file=sys.stdout)
-            print(f"[  FAILED  ] {case.__name__}", flush=True)
-    return failed > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(CASES, sys.argv[2:]))

@@ -6,9 +6,11 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import traceback
 
 ROOT = os.environ.get("MESON_SOURCE_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TIMES = re.compile(rb'"(compute_ms|queue_ms|link_ms|latency_ms)":[0-9.e+-]+')
@@ -161,3 +163,29 @@ def reviews(limit=None, longest=10 ** 9):
     """[(id, text)] of the examples."""
     rows = [(row["id"], row["text"]) for row in map(json.loads, review_lines())]
     return [row for row in rows if len(row[1]) <= longest][:limit]
+
+
+def check(condition, *what):
+    if not condition:
+        raise AssertionError(" ".join(str(w) for w in what))
+
+
+def run_cases(cases, wanted=(), missing=None):
+    """Runs functions without arguments, those named or all, and prints them as cmocka does; returns the exit code. With `missing`, a condition of
+    tests/skips.txt, all are skipped for it."""
+    failed = 0
+    for case in cases:
+        if wanted and case.__name__ not in wanted:
+            continue
+        print(f"[ RUN      ] {case.__name__}", flush=True)
+        if missing:
+            print(f"SKIP {case.__name__} {missing}\n[  SKIPPED ] {case.__name__}", flush=True)
+            continue
+        try:
+            case()
+            print(f"[       OK ] {case.__name__}", flush=True)
+        except Exception:  # a case's failure must not hide the others
+            failed += 1
+            traceback.print_exc(file=sys.stdout)
+            print(f"[  FAILED  ] {case.__name__}", flush=True)
+    return int(failed > 0)
