@@ -255,6 +255,21 @@ def metrics_count():
             check(re.match(r"^(#.*|[a-z_]+(\{[^}]*\})? [0-9.e+-]+(Inf|NaN)?)$", line), line)
 
 
+def metrics_are_those_of_the_documentation():
+    node = Node(RUNG, ["-m", TINY])
+    try:
+        printed = set(re.findall(r"^# TYPE (rung_[a-z_]+) ", node.get("/metrics")[1].decode(), re.MULTILINE))
+    finally:
+        node.stop()
+    with open(os.path.join(ROOT, "docs", "operations.md"), encoding="utf-8") as file:
+        text = file.read()
+    table = "".join(line for line in text.split("## Metrics", 1)[1].split("Alert on", 1)[0].splitlines(True) if line.startswith("|"))
+    described = set(re.findall(r"`(rung_[a-z_]+)`", table))
+    check(printed == described, "printed but not described:", sorted(printed - described), "described but not printed:", sorted(described - printed))
+    named = {re.sub("_bucket$", "", name) for name in re.findall(r"`?(rung_[a-z_]+)", text)}
+    check(named <= printed, "named in the text only:", sorted(named - printed))
+
+
 def the_next_level_dies_and_returns():
     with Cascade(RUNG) as cascade:
         first = cascade.nodes[1]
@@ -472,8 +487,8 @@ CASES = [answers_are_those_of_one_process, a_request_may_name_its_policy,
          levels_that_are_asked_ahead_do_not_change_answers, levels_are_passed_by, exits_send_up_early,
          policies_with_a_number_travel_by_name, several_inputs_are_answered_in_a_list,
          several_clients_get_their_own_answers, one_model_alone,
-         wrong_requests_are_refused_by_name, broken_http_is_refused, metrics_count, the_next_level_dies_and_returns,
-         the_next_level_hangs, garbage_from_above_is_no_answer, a_client_that_leaves_stops_the_work_above,
+         wrong_requests_are_refused_by_name, broken_http_is_refused, metrics_count,
+         metrics_are_those_of_the_documentation, the_next_level_dies_and_returns, the_next_level_hangs, garbage_from_above_is_no_answer, a_client_that_leaves_stops_the_work_above,
          a_half_closed_client_gets_its_answer, sigterm_finishes_what_was_accepted, sighup_reloads_all_or_nothing,
          it_does_not_start_with_what_is_wrong, deadlines_hold, the_demo_ends_with_its_nodes]
 
