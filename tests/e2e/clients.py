@@ -230,6 +230,8 @@ def hugging_face_classifies():
         check(close(sum(e.score for e in softmax), 1), softmax)
         raw = client.text_classification(TEXTS[0], function_to_apply="none")
         check([e.label for e in raw] == [e.label for e in softmax] and all(e.score <= 0 for e in raw), raw)
+        pair = own(node, {"text": "a film", "text_pair": "a warm film"})["probabilities"]
+        check(all(close(e.score, pair[e.label]) for e in client.text_classification(["a film", "a warm film"])), "a list of two is one pair")
         error = raised(huggingface_hub.errors.HfHubHTTPError, client.text_classification, "")
         check(error.response.status_code == 400 and error.response.json()["error_type"] == "Empty", error)
 
