@@ -27,6 +27,15 @@ DOWN_S = 0.8
 ROWS = reviews(60, 900)
 
 
+def v2_body(text):
+    return {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [text]}]}
+
+
+# What is asked for in turn: paths and bodies of three APIs.
+ASKED = [(path, json.dumps(make(text)).encode()) for _, text in ROWS
+         for path, make in (("/v1/classify", lambda t: {"text": t}), ("/predict", lambda t: {"inputs": t}), ("/v2/models/level1/infer", v2_body))]
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -90,7 +99,7 @@ class Load:
         while not self.ending.is_set():
             due = int((time.monotonic() - start) * RATE)
             for i in range(sent, due):
-                self.todo.put((start + i / RATE, ROWS[i % len(ROWS)]))
+                self.todo.put((start + i / RATE, i % len(ASKED)))
             sent = due
             time.sleep(0.005)
         for _ in range(CLIENTS):
@@ -99,12 +108,12 @@ class Load:
     def client(self):
         connection = self.proxy.connect()
         while (item := self.todo.get()) is not None:
-            intended, (row, text) = item
+            intended, which = item
             try:
-                connection.request("POST", "/v1/classify", json.dumps({"id": row, "text": text}))
+                connection.request("POST", *ASKED[which])
                 reply = connection.getresponse()
                 body = reply.read()
-                wrong = (reply.status, body) if reply.status != 200 or without_times(body) != self.expected[row] else None
+                wrong = (reply.status, body) if reply.status != 200 or without_times(body) != self.expected[which] else None
             except (OSError, http.client.HTTPException) as error:
                 wrong = ("exception", repr(error))
                 connection.close()
@@ -112,7 +121,7 @@ class Load:
                 self.done += 1
                 self.slowest_s = max(self.slowest_s, time.monotonic() - intended)
                 if wrong:
-                    self.bad.append((round(time.monotonic(), 2), row, *wrong))
+                    self.bad.append((ASKED[which], *wrong))
         connection.close()
 
     def end(self):
@@ -163,7 +172,7 @@ def replicas_come_and_go_and_nothing_is_lost():
     nodes = [start() for _ in range(3)]
     proxy = Proxy(nodes)
     try:
-        expected = {row: without_times(nodes[0].classify({"id": row, "text": text})[1]) for row, text in ROWS}
+        expected = [without_times(nodes[0].request("POST", *asked)[1]) for asked in ASKED]
         load = Load(proxy, expected)
         begun = time.monotonic()
         try:

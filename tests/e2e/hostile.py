@@ -88,6 +88,7 @@ def raw(node, data, wait=60):
 
 def parse(reply):
     """(status, body) of an answer; status 0 for none at all."""
+    reply = reply.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     head, _, body = reply.partition(b"\r\n\r\n")
     words = head.split(b" ", 2)
     return (int(words[1]) if len(words) > 1 and words[0] in (b"HTTP/1.1", b"HTTP/1.0") else 0), body
@@ -294,6 +295,11 @@ def heads(path, body):
     yield "a size beyond 64 bits", chunked + b"\r\n10000000000000001\r\n" + body, False
     yield "a chunk of 1 EB", chunked + b"\r\n0fffffffffffffff\r\n" + body + b" " * (9 << 20), False
     yield "a chunk longer than its size", chunked + b"\r\n1\r\n" + body + b"\r\n0\r\n\r\n", False
+    yield "HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", False
+    yield "TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(range(256)) * 2, False
+    yield "expects to be asked", host + length + b"Expect: 100-continue\r\n\r\n" + body, True
+    yield "offers HTTP/2", host.replace(b"Connection: close", b"Connection: close, Upgrade") + length + b"Upgrade: h2c\r\n\r\n" + body, True
+    yield "garbage after it", host + length + b"\r\n" + body + b"\0garbage\r\n\r\n", True
     yield "chunks of a byte", chunked + b"\r\n" + b"".join(b"1\r\n%c\r\n" % c for c in body) + b"0\r\n\r\n", True
     yield "bytes from 0x80", host + length + b"X: \xff\xfe\r\n\r\n" + body, True
     yield "one chunk", chunked + b"\r\n" + one, True
