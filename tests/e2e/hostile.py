@@ -25,7 +25,7 @@ REFUSED_HEAD = {400, 413, 414, 431, 501, 505}
 with open(RUNG, "rb") as file:
     program = file.read()
 SANITIZED = b"__asan_" in program or b"__tsan_" in program
-GROWTH_BYTES = (256 if SANITIZED else 16) << 20  # freed memory that an allocator may keep
+GROWTH_BYTES = (512 if SANITIZED else 16) << 20  # freed memory that an allocator may keep; a sanitizer keeps much, and looks for leaks at the end
 
 
 class Api:
