@@ -197,7 +197,7 @@ static void the_body_has_a_limit(void **state)
 static void a_deadline_that_passed_is_unhealthy(void **state)
 {
     (void)state;
-    expect_refusal(&node, "POST", "/predict", "grpc-timeout: 1n\r\n", "{\"inputs\":\"a\"}", 503,
+    expect_refusal(&node, "POST", "/predict", "grpc-timeout: 1n\r\n", "{\"inputs\":\"a\"}", 504,
                    "\"error_type\":\"Unhealthy\"");
 }
 

@@ -102,6 +102,7 @@ static void framing_is_judged(void **state)
         {{{"host", "a"}, {"X-A", "\033"}}, 2, 400},
         {{{"host", "a"}, {"", "b"}}, 2, 400},
         {{{"X-A", "b"}}, 1, 400},
+        {{{"host", "a"}, {"Inference-Header-Content-Length", "1"}, {"inference-header-content-length", "2"}}, 3, 400},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         unsigned status = judge("/", "HTTP/1.1", cases[i].headers, cases[i].num_headers);

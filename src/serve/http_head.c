@@ -110,6 +110,10 @@ static rung_http_verdict judge_framing(const rung_http_head *head)
     if (num_lengths > 1 || num_codings > 1) {
         return (rung_http_verdict){400, "Content-Length or Transfer-Encoding came more than once"};
     }
+    const char *inference = NULL; /* where the JSON of a binary body ends (Open Inference Protocol) */
+    if (count(head, "Inference-Header-Content-Length", &inference) > 1) {
+        return (rung_http_verdict){400, "Inference-Header-Content-Length came more than once"};
+    }
     if (num_codings == 1 && strcmp(head->version, "HTTP/1.0") == 0) {
         return (rung_http_verdict){400, "HTTP/1.0 has no Transfer-Encoding"};
     }

@@ -1,6 +1,7 @@
 /* routes.c: see routes.h. The rows that are asked most often come first. */
 #include "serve/routes.h"
 
+#include "model/json_field.h"
 #include "serve/ticket.h"
 
 #include <stdio.h>
@@ -108,10 +109,14 @@ static rung_status check_pieces(const pieces *found, const rung_generation *gene
 {
     const char *name = generation->cascade->level[generation->config.level - 1].name;
     if (found->model.text != NULL && !is_name(&found->model, name)) {
-        return rung_fail(error, RUNG_NOT_FOUND, "no such model; this node serves '%s'", name);
+        char shown[RUNG_JSON_QUOTE_BYTES];
+        return rung_fail(error, RUNG_NOT_FOUND, "no such model '%s'; this node serves '%s'",
+                         rung_json_quote(found->model.text, found->model.bytes, shown), name);
     }
     if (found->version.text != NULL && !is_name(&found->version, "1")) {
-        return rung_fail(error, RUNG_NOT_FOUND, "no such version; the model '%s' has version '1'", name);
+        char shown[RUNG_JSON_QUOTE_BYTES];
+        return rung_fail(error, RUNG_NOT_FOUND, "no such version '%s'; the model '%s' has version '1'",
+                         rung_json_quote(found->version.text, found->version.bytes, shown), name);
     }
     return RUNG_OK;
 }
