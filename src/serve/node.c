@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/prng.h"
+#include "base/schedule.h"
 #include "serve/routes.h"
 #include "serve/ticket.h"
 
@@ -375,7 +376,8 @@ rung_status rung_node_run(rung_node *node, rung_error *error)
 {
     rung_log_line(node->log, RUNG_LOG_INFO, "serving", RUNG_LOG_TEXT("url", node->url), RUNG_LOG_TEXT("id", node->id),
                   RUNG_LOG_INTEGER("level", node->desk.current->config.level));
-    rung_loop_wake(node->loop); /* what was wanted before the loop ran */
+    (void)rung_schedule_short_slices(); /* refusals do not wait for a batch that is computed on the same core */
+    rung_loop_wake(node->loop);         /* what was wanted before the loop ran */
     rung_status status = rung_loop_run(node->loop, error);
     if (status == RUNG_OK && node->drain_failed) {
         status = rung_fail(error, RUNG_IO, "%zu requests were not finished within drain: %g s", node->desk.num_tickets,
