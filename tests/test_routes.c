@@ -176,7 +176,8 @@ static void other_methods_are_refused(void **state)
             expect_status(&answer, status, path);
         }
     }
-    expect_refusal(&node, "GET", "/none", "", "", 404, "{\"error\":\"no such path; GET /openapi.json lists");
+    expect_refusal(&node, "GET", "/none", "", "", 404,
+                   "{\"error\":\"no such path; POST /v1/classify classifies texts, and GET");
     expect_refusal(&node, "GET", "/v2/models//ready", "", "", 404, "{\"error\":");
     expect_refusal(&node, "GET", "/v1/classify/", "", "", 404, "{\"error\":");
     stop(&node);

@@ -6,7 +6,7 @@
 void rung_desk_request_id(rung_desk *desk, const rung_exchange *exchange, char id[RUNG_REQUEST_ID_BYTES])
 {
     const char *own = exchange != NULL ? rung_exchange_header(exchange, "x-request-id") : NULL;
-    if (rung_request_id_valid(own)) {
+    if (own != NULL && rung_request_id_valid(own)) {
         memcpy(id, own, strlen(own) + 1);
     } else {
         rung_request_id_make(desk->id_seed, ++desk->id_count, id);
@@ -22,7 +22,7 @@ void rung_desk_answer(rung_desk *desk, rung_exchange *exchange, const char *requ
     if (type != NULL) {
         all[count++] = (rung_http_header){"Content-Type", type};
     }
-    for (size_t i = 0; i < num_headers; i++) {
+    for (size_t i = 0; headers != NULL && i < num_headers; i++) {
         all[count++] = headers[i];
     }
     rung_metrics_response(desk->metrics, http_status);

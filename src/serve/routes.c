@@ -215,5 +215,5 @@ void rung_routes_take(const rung_site *site, rung_exchange *exchange)
         return;
     }
     answer_error(site->desk, exchange, rung_routes_api(path), RUNG_FAULT_PATH, NULL,
-                 "no such path; GET /openapi.json lists those that exist");
+                 "no such path; POST /v1/classify classifies texts, and GET /openapi.json lists all paths");
 }
