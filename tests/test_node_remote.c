@@ -1,0 +1,219 @@
+/* test_node_remote.c: a node below a fake server of Text Embeddings Inference: its replies in the answers, its faults, and its model. */
+#include "remote_fixture.h"
+#include "served_node.h"
+
+#include <jansson.h>
+
+static hosted remote;
+
+#define ALWAYS "policy: {offload: {threshold: 1}, ensemble: {weights: last}}\n"
+
+static int make_place(void **state)
+{
+    (void)state;
+    rung_error error = {0};
+    rung_calibration_file file = {0};
+    rung_buffer text = {0};
+    if (mkdtemp(directory) == NULL) {
+        return 1;
+    }
+    snprintf(yaml_path, sizeof yaml_path, "%s/cascade.yaml", directory);
+    host_remote(&remote);
+    hosted_start(&remote);
+    write_remote_yaml(remote.url, "", "");
+    if (fit_remote(&file, &error) != RUNG_OK || rung_calibration_file_print(&file, &text, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    write_file("calibration.json", text.data, text.length);
+    write_remote_yaml(remote.url, ", deadline: 5s", "calibration: calibration.json\n" ALWAYS);
+    rung_buffer_deinit(&text);
+    rung_calibration_file_deinit(&file);
+    return 0;
+}
+
+static int remove_place(void **state)
+{
+    hosted_pause(&remote);
+    hosted_end(&remote);
+    return remove_files(state);
+}
+
+static json_t *classify(const served *node, const char *body)
+{
+    char answer[8192];
+    assert_int_equal(ask(node, "POST", "/v1/classify", body, answer, sizeof answer), 200);
+    json_t *json = json_loads(answer, 0, NULL);
+    assert_non_null(json);
+    return json;
+}
+
+static const char *reason_of(const served *node)
+{
+    static char reason[32];
+    json_t *answer = classify(node, "{\"text\":\"the film was good\"}");
+    const char *said = json_string_value(json_object_get(answer, "degraded_reason"));
+    assert_int_equal(json_integer_value(json_object_get(answer, "level")), said == NULL ? 2 : 1);
+    snprintf(reason, sizeof reason, "%s", said != NULL ? said : "no");
+    json_decref(answer);
+    return reason;
+}
+
+static void change(void (*reply)(void *, const char *, char *, size_t), manner how, const char *text, const char *info)
+{
+    hosted_pause(&remote);
+    remote.server->how = how;
+    remote.server->reply = reply;
+    remote.server->text = text;
+    remote.server->info = info;
+    hosted_start(&remote);
+}
+
+static void its_result_is_a_level_s(void **state)
+{
+    (void)state;
+    served node;
+    start(&node, "one", NULL, NULL);
+    json_t *answer = classify(&node, "{\"text\":\"the film was good\",\"text_pair\":\"not dull\"}");
+    json_t *above = json_array_get(json_object_get(answer, "levels"), 1);
+    assert_int_equal(json_integer_value(json_object_get(answer, "level")), 2);
+    assert_true(json_is_false(json_object_get(answer, "degraded")));
+    assert_string_equal(json_string_value(json_object_get(above, "model")), "cloud");
+    assert_int_equal(json_integer_value(json_object_get(above, "exit_layer")), 1);
+    assert_int_equal(json_integer_value(json_object_get(above, "layers")), 1);
+    double sure = json_number_value(json_object_get(above, "confidence"));
+    assert_true(sure > 0.5 && sure < 1 && sure != 0.8); /* calibrated */
+    assert_true(json_number_value(json_object_get(json_array_get(json_object_get(answer, "levels"), 0), "link_ms")) > 0);
+    json_decref(answer);
+    answer = classify(&node, "{\"text\":\"the film was good\",\"policy\":\"paper\"}");
+    above = json_array_get(json_object_get(answer, "levels"), 1);
+    if (above != NULL) { /* the paper pools what the server said */
+        const json_t *first = json_array_get(json_object_get(above, "probabilities"), 0);
+        assert_true(json_number_value(first) > 0.799 && json_number_value(first) < 0.801);
+    }
+    json_decref(answer);
+    hosted_pause(&remote);
+    const char *sent = strstr(remote.server->last, "\r\n\r\n") + 4;
+    assert_null(strstr(sent, "prior"));
+    assert_null(strstr(sent, "key"));
+    assert_int_equal(strncmp(sent, "{\"inputs\":", 10), 0);
+    hosted_start(&remote);
+    stop(&node);
+}
+
+static void bad_labels(void *context, const char *request, char *out, size_t room)
+{
+    (void)context;
+    (void)request;
+    snprintf(out, room, "[{\"label\":\"LABEL_7\",\"score\":1}]");
+}
+
+static void its_faults_degrade(void **state)
+{
+    (void)state;
+    served node;
+    start(&node, "one", NULL, NULL);
+    assert_string_equal(reason_of(&node), "no");
+    change(bad_labels, REPLY, NULL, INFO);
+    assert_string_equal(reason_of(&node), "bad reply");
+    change(reply_by_words, TEXT, "HTTP/1.1 429 busy\r\nContent-Length: 0\r\n\r\n", INFO);
+    assert_string_equal(reason_of(&node), "overloaded");
+    change(reply_by_words, TEXT, "HTTP/1.1 413 large\r\nContent-Length: 0\r\n\r\n", INFO);
+    assert_string_equal(reason_of(&node), "bad reply");
+    change(reply_by_words, TEXT, "HTTP/1.1 422 no\r\nContent-Length: 0\r\n\r\n", INFO);
+    assert_string_equal(reason_of(&node), "bad reply");
+    change(reply_by_words, RESET, NULL, INFO);
+    assert_string_equal(reason_of(&node), "unreachable");
+    change(reply_by_words, REPLY, NULL, INFO);
+    assert_string_equal(reason_of(&node), "no");
+    stop(&node);
+}
+
+static void another_model_is_told(void **state)
+{
+    (void)state;
+    static char page[8192];
+    served node;
+    start(&node, "one", NULL, NULL);
+    await_metric(&node, "rung_upstream_model_changed 0");
+    assert_int_equal(ask(&node, "GET", "/v1/level", "", page, sizeof page), 200);
+    assert_non_null(strstr(page, "\"protocol\":\"tei\",\"fitted\":\"{"));
+    assert_non_null(strstr(page, "\"model_changed\":false"));
+    stop(&node);
+    change(reply_by_words, REPLY, NULL, "{\"model_id\":\"bigger\",\"model_sha\":\"abc\"}");
+    start(&node, "one", NULL, NULL);
+    await_metric(&node, "rung_upstream_model_changed 1");
+    assert_int_equal(ask(&node, "GET", "/v1/level", "", page, sizeof page), 200);
+    assert_non_null(strstr(page, "\"model_changed\":true"));
+    assert_string_equal(reason_of(&node), "no"); /* calls go on */
+    stop(&node);
+    change(reply_by_words, REPLY, NULL, INFO);
+}
+
+/* The server's circuit opens, it comes back with another model, and the call that went well makes the node look. */
+static void it_is_looked_at_when_it_comes_back(void **state)
+{
+    (void)state;
+    served node;
+    start(&node, "one", NULL, NULL);
+    await_metric(&node, "rung_upstream_model_changed 0");
+    change(reply_by_words, RESET, NULL, INFO);
+    for (int i = 0; i < 5; i++) {
+        assert_string_equal(reason_of(&node), "unreachable");
+    }
+    change(reply_by_words, REPLY, NULL, "{\"model_id\":\"bigger\",\"model_sha\":\"abc\"}");
+    double until_s = rung_clock_s() + 60;
+    while (strcmp(reason_of(&node), "no") != 0) {
+        assert_true(rung_clock_s() < until_s);
+    }
+    await_metric(&node, "rung_upstream_model_changed 1");
+    stop(&node);
+    change(reply_by_words, REPLY, NULL, INFO);
+}
+
+static void what_was_fitted_otherwise_is_refused(void **state)
+{
+    (void)state;
+    rung_error error = {0};
+    rung_node_config config = {0};
+    rung_generation *generation = NULL;
+    load_config((const char *const[]){"config", yaml_path, "level", "one", "upstream.protocol", "rung", NULL}, &config);
+    assert_int_equal(rung_generation_open(&config, NULL, 1, &generation, &error), RUNG_MISMATCH);
+    assert_non_null(strstr(error.message, "upstream.protocol is rung, but "));
+    assert_non_null(strstr(error.message, "was fitted with level 2 (cloud) as tei"));
+    load_config((const char *const[]){"config", yaml_path, "level", "one", "upstream.protocol", "v2", NULL}, &config);
+    assert_int_equal(rung_generation_open(&config, NULL, 1, &generation, &error), RUNG_MISMATCH);
+}
+
+/* A node.yaml learns from the calibration how its level above is asked. */
+static void a_node_s_file_needs_addresses_only(void **state)
+{
+    (void)state;
+    char calibration[96];
+    snprintf(calibration, sizeof calibration, "%s/calibration.json", directory);
+    rung_node_config config = {0};
+    load_config((const char *const[]){"model", TINY_MODEL, "calibration", calibration, "level", "one",
+                                      "upstream.addresses", remote.url, NULL},
+                &config);
+    assert_int_equal(config.remote.protocol, RUNG_PROTOCOL_TEI);
+    rung_error error = {0};
+    rung_generation *generation = NULL;
+    if (rung_generation_open(&config, NULL, 1, &generation, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_true(generation->is_foreign);
+    assert_false(generation->cascade->level[0].tokens_travel);
+    rung_generation_free(generation);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(its_result_is_a_level_s),
+        cmocka_unit_test(its_faults_degrade),
+        cmocka_unit_test(another_model_is_told),
+        cmocka_unit_test(it_is_looked_at_when_it_comes_back),
+        cmocka_unit_test(what_was_fitted_otherwise_is_refused),
+        cmocka_unit_test(a_node_s_file_needs_addresses_only),
+    };
+    return cmocka_run_group_tests(tests, make_place, remove_place);
+}
