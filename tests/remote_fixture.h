@@ -31,8 +31,10 @@ static inline void reply_by_words(void *context, const char *request, char *out,
         words += *text == ' ';
     }
     uint32_t class = class_by_words(words);
-    snprintf(out, room, "[{\"label\":\"%s\",\"score\":0.8},{\"label\":\"%s\",\"score\":0.15},{\"label\":"
-             "\"%s\",\"score\":0.05}]", names[class], names[(class + 1) % 3], names[(class + 2) % 3]);
+    snprintf(out, room,
+             "[{\"label\":\"%s\",\"score\":0.8},{\"label\":\"%s\",\"score\":0.15},{\"label\":"
+             "\"%s\",\"score\":0.05}]",
+             names[class], names[(class + 1) % 3], names[(class + 2) % 3]);
 }
 
 /* Texts of 2 to 13 words; the labels are the server's but for every sixth. */

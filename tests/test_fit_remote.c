@@ -110,16 +110,19 @@ static void only_a_fit_opens_it(void **state)
     rung_cascade *cascade = NULL;
     write_remote_yaml(remote.url, "", "");
     assert_int_equal(rung_cascade_open(yaml_path, NULL, &cascade, &error), RUNG_UNSUPPORTED);
-    assert_string_equal(error.message,
-                        "level 2 (cloud) is remote: only rung serve and rung fit ask the server that has its model; serve "
-                        "the level below it with rung serve --level one");
+    assert_string_equal(
+        error.message,
+        "level 2 (cloud) is remote: only rung serve and rung fit ask the server that has its model; serve "
+        "the level below it with rung serve --level one");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_server_is_a_level_of_one_exit), cmocka_unit_test(a_second_fit_gives_the_same_bytes),
-        cmocka_unit_test(raw_pools_are_fitted_as_well),      cmocka_unit_test(other_labels_are_refused),
+        cmocka_unit_test(the_server_is_a_level_of_one_exit),
+        cmocka_unit_test(a_second_fit_gives_the_same_bytes),
+        cmocka_unit_test(raw_pools_are_fitted_as_well),
+        cmocka_unit_test(other_labels_are_refused),
         cmocka_unit_test(only_a_fit_opens_it),
     };
     return cmocka_run_group_tests(tests, open_place, close_place);

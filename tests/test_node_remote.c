@@ -82,7 +82,8 @@ static void its_result_is_a_level_s(void **state)
     assert_int_equal(json_integer_value(json_object_get(above, "layers")), 1);
     double sure = json_number_value(json_object_get(above, "confidence"));
     assert_true(sure > 0.5 && sure < 1 && sure != 0.8); /* calibrated */
-    assert_true(json_number_value(json_object_get(json_array_get(json_object_get(answer, "levels"), 0), "link_ms")) > 0);
+    assert_true(json_number_value(json_object_get(json_array_get(json_object_get(answer, "levels"), 0), "link_ms")) >
+                0);
     json_decref(answer);
     answer = classify(&node, "{\"text\":\"the film was good\",\"policy\":\"paper\"}");
     above = json_array_get(json_object_get(answer, "levels"), 1);

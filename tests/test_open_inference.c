@@ -28,14 +28,15 @@ static void requests(void **state)
     rung_buffer body = {0};
     rung_protocol_paths paths;
     rung_protocol_v2.write(&remote, &(rung_payload){.text = {"so", 2}}, &body);
-    assert_string_equal(body.data, "{\"inputs\":[{\"name\":\"args\",\"shape\":[1],\"datatype\":\"BYTES\",\"parameters\":"
-                                   "{\"content_type\":\"str\"},\"data\":[\"so\"]}]}");
-    rung_buffer_clear(&body);
-    rung_protocol_v2.write(&remote, &(rung_payload){.text = {"a", 1}, .pair = {"b\"", 2}}, &body);
     assert_string_equal(body.data,
                         "{\"inputs\":[{\"name\":\"args\",\"shape\":[1],\"datatype\":\"BYTES\",\"parameters\":"
-                        "{\"content_type\":\"str\"},\"data\":[\"a\"]},{\"name\":\"args_pair\",\"shape\":[1],\"datatype\":"
-                        "\"BYTES\",\"parameters\":{\"content_type\":\"str\"},\"data\":[\"b\\\"\"]}]}");
+                        "{\"content_type\":\"str\"},\"data\":[\"so\"]}]}");
+    rung_buffer_clear(&body);
+    rung_protocol_v2.write(&remote, &(rung_payload){.text = {"a", 1}, .pair = {"b\"", 2}}, &body);
+    assert_string_equal(
+        body.data, "{\"inputs\":[{\"name\":\"args\",\"shape\":[1],\"datatype\":\"BYTES\",\"parameters\":"
+                   "{\"content_type\":\"str\"},\"data\":[\"a\"]},{\"name\":\"args_pair\",\"shape\":[1],\"datatype\":"
+                   "\"BYTES\",\"parameters\":{\"content_type\":\"str\"},\"data\":[\"b\\\"\"]}]}");
     rung_buffer_deinit(&body);
     rung_protocol_v2.paths(&remote, &paths);
     assert_string_equal(paths.ask, "/v2/models/reviews/infer");
@@ -96,7 +97,8 @@ static void wrong_replies(void **state)
         {OUTPUTS(""), RUNG_FORMAT, "outputs has neither probabilities nor output"},
         {OUTPUTS(TENSOR("[1,2]", "BYTES", "[0,1]")), RUNG_FORMAT,
          "outputs: probabilities has datatype \"BYTES\"; FP32 and FP64 are read"},
-        {OUTPUTS("{\"name\":\"probabilities\",\"datatype\":\"FP32\",\"shape\":[1,2],\"parameters\":{\"binary_data_size\":8}}"),
+        {OUTPUTS("{\"name\":\"probabilities\",\"datatype\":\"FP32\",\"shape\":[1,2],\"parameters\":{\"binary_data_"
+                 "size\":8}}"),
          RUNG_FORMAT, "outputs: probabilities has no list as data; binary tensors are not read"},
         {OUTPUTS(TENSOR("[2,2]", "FP32", "[0,1,0,1]")), RUNG_INVALID,
          "outputs: probabilities has 4 numbers; they must be 2 of shape [1, 2]"},
@@ -108,7 +110,8 @@ static void wrong_replies(void **state)
          "outputs: probabilities[0] is 1.1; it must be from 0 to 1"},
         {OUTPUTS(TENSOR("[1,2]", "FP32", "[0.5,0.4]")), RUNG_INVALID,
          "outputs: probabilities adds up to 0.9; it must be 1"},
-        {OUTPUTS(TEXT("[1]")), RUNG_FORMAT, "outputs: output must be one BYTES element: a JSON text of label and score"},
+        {OUTPUTS(TEXT("[1]")), RUNG_FORMAT,
+         "outputs: output must be one BYTES element: a JSON text of label and score"},
         {OUTPUTS(TEXT("[\"a\",\"b\"]")), RUNG_FORMAT,
          "outputs: output must be one BYTES element: a JSON text of label and score"},
         {OUTPUTS(TEXT("[\"[]\"]")), RUNG_INVALID, "outputs: output has no label \"neg\"; all 2 are needed"},

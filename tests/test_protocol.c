@@ -45,9 +45,9 @@ static void labels_are_renamed(void **state)
     rung_label_rename renames[] = {{"NEGATIVE", "neg"}, {"LABEL_1", "so"}};
     const rung_cascade_config names = {.num_renames = 2, .renames = renames};
     const rung_remote_reader reader = {.num_classes = 2, .labels = labels, .names = &names};
-    assert_int_equal(read("[{\"label\":\"LABEL_1\",\"score\":1},{\"label\":\"NEGATIVE\",\"score\":0}]", &reader, false,
-                          p, &error),
-                     RUNG_OK);
+    assert_int_equal(
+        read("[{\"label\":\"LABEL_1\",\"score\":1},{\"label\":\"NEGATIVE\",\"score\":0}]", &reader, false, p, &error),
+        RUNG_OK);
     assert_true(p[0] == 0 && p[1] == 1);
 }
 
@@ -156,10 +156,10 @@ static void a_rung_node_has_its_own_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_come_in_any_order), cmocka_unit_test(labels_are_renamed),
+        cmocka_unit_test(labels_come_in_any_order),   cmocka_unit_test(labels_are_renamed),
         cmocka_unit_test(one_of_two_leaves_the_rest), cmocka_unit_test(wrong_scores),
-        cmocka_unit_test(sums_may_be_rounded),      cmocka_unit_test(logits_have_a_floor),
-        cmocka_unit_test(identities_are_hashed),    cmocka_unit_test(a_rung_node_has_its_own_paths),
+        cmocka_unit_test(sums_may_be_rounded),        cmocka_unit_test(logits_have_a_floor),
+        cmocka_unit_test(identities_are_hashed),      cmocka_unit_test(a_rung_node_has_its_own_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,8 +96,8 @@ static void a_bad_reply_is_named(void **state)
     rung_remote_server at = {.num_addresses = 1, .addresses = {one.url}};
     assert_int_equal(open_client(&at, &client, &error), RUNG_OK);
     assert_int_equal(ask(client, logits, &error), RUNG_INVALID);
-    snprintf(expected, sizeof expected, "input 17: level cloud: %s: bad reply: body has no label \"neg\"; all 2 are needed",
-             one.url);
+    snprintf(expected, sizeof expected,
+             "input 17: level cloud: %s: bad reply: body has no label \"neg\"; all 2 are needed", one.url);
     assert_string_equal(error.message, expected);
     assert_int_equal(ask(client, logits, &error), RUNG_IO); /* it is good for closing only */
     rung_remote_client_close(client);

@@ -87,7 +87,8 @@ static void what_does_not_go_together(void **state)
     refuse(EDGE "  - {link: 4g, remote: {protocol: rung, addresses: http://a:1}}\n",
            "c.yaml:3:35: levels.2.remote.protocol: 'rung' is not one of tei or v2");
     refuse(EDGE "  - {remote: {protocol: tei, addresses: http://a:1}}\n",
-           "c.yaml:3:5: levels.2.link is missing; give a preset (lan, wifi, 5g, 4g, satellite), a trace file, or {rtt, up, down, jitter}");
+           "c.yaml:3:5: levels.2.link is missing; give a preset (lan, wifi, 5g, 4g, satellite), a trace file, or {rtt, "
+           "up, down, jitter}");
     refuse(EDGE "  - {link: 4g, remote: {protocol: tei, addresses: http://a:1, model: m}}\n",
            "c.yaml:3: levels[].remote.model is for protocol v2; with tei it has no effect, remove it");
     refuse(EDGE "  - {link: 4g, remote: {protocol: tei, addresses: http://a:1, labels: [a, b]}}\n",
@@ -100,7 +101,7 @@ static void what_does_not_go_together(void **state)
            "c.yaml:3: levels[].remote.model 'a/b' must be at most 128 letters, digits, '.', '_', '~' and '-': it is a "
            "part of the path");
     refuse(EDGE "  - {link: 4g, remote: {protocol: v2, addresses: http://a:1, labels: [\"a,b\"]}}\n",
-           "c.yaml:3:70: levels[].remote.labels: entry 1 is not one name without commas");
+           "c.yaml:3:71: levels[].remote.labels: entry 1 is not one name without commas");
 }
 
 static void names_of_an_upstream(void **state)

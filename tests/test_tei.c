@@ -68,7 +68,8 @@ static void identities(void **state)
     rung_error error = {0};
     rung_model_identity one = {0};
     rung_model_identity other = {0};
-    assert_int_equal(identify("{\"model_sha\":\"abc\",\"model_id\":\"me/m\",\"version\":\"1.5\"}", &one, &error), RUNG_OK);
+    assert_int_equal(identify("{\"model_sha\":\"abc\",\"model_id\":\"me/m\",\"version\":\"1.5\"}", &one, &error),
+                     RUNG_OK);
     assert_string_equal(one.text, "{\"protocol\":\"tei\",\"model_id\":\"me/m\",\"model_sha\":\"abc\"}");
     assert_int_equal(identify("{\"model_id\":\"me/m\",\"model_sha\":null}", &other, &error), RUNG_OK);
     assert_string_equal(other.text, "{\"protocol\":\"tei\",\"model_id\":\"me/m\",\"model_sha\":null}");

@@ -28,7 +28,15 @@ typedef struct scene {
     const rung_link *link;
     const char *prefix;
     const char *token;
+    size_t came_back; /* calls of the callback, each for address 0 */
 } scene;
+
+static void count_return(void *context, size_t address)
+{
+    scene *s = context;
+    assert_int_equal(address, 0);
+    s->came_back++;
+}
 
 static void connect_upstream(scene *s)
 {
@@ -49,7 +57,9 @@ static void connect_upstream(scene *s)
                                      .link = s->link,
                                      .seed = 5,
                                      .backoff_seed = 6,
-                                     .link_index = 1};
+                                     .link_index = 1,
+                                     .came_back = count_return,
+                                     .came_back_context = s};
     assert_int_equal(rung_upstream_create(s->loop, &options, &s->upstream, &error), RUNG_OK);
 }
 
@@ -403,7 +413,9 @@ static void check_circuit(bool probes)
         wait_s(&s, 0.005);
     }
     assert_int_equal(look(&s).open_circuits, 0);
+    assert_int_equal(s.came_back, 1);
     assert_int_equal(ask(&s).outcome, RUNG_CALL_REPLY);
+    assert_int_equal(s.came_back, 1);
     close_scene(&s);
 }
 
