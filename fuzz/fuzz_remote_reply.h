@@ -1,7 +1,7 @@
 /* fuzz_remote_reply.h: any bytes as what a model server of one protocol answers: as the reply to a text, and as what it says of its model. What is accepted are
  * probabilities, and what is refused has a message of one line and leaves its outputs alone. For fuzz_tei_reply.c and fuzz_v2_reply.c. */
-#ifndef RUNG_FUZZ_REMOTE_REPLY_H
-#define RUNG_FUZZ_REMOTE_REPLY_H
+#ifndef RUNG_FUZZ_FUZZ_REMOTE_REPLY_H
+#define RUNG_FUZZ_FUZZ_REMOTE_REPLY_H
 
 #include "net/protocol.h"
 

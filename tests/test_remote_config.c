@@ -93,6 +93,9 @@ static void what_does_not_go_together(void **state)
            "c.yaml:3: levels[].remote.model is for protocol v2; with tei it has no effect, remove it");
     refuse(EDGE "  - {link: 4g, remote: {protocol: tei, addresses: http://a:1, labels: [a, b]}}\n",
            "c.yaml:3: levels[].remote.labels is for protocol v2: the replies of tei name their labels; remove it");
+    refuse(EDGE "  - {name: a b, link: 4g, remote: {protocol: v2, addresses: http://a:1}}\n",
+           "c.yaml:3: levels[].remote.model 'a b' must be at most 128 letters, digits, '.', '_', '~' and '-': it is a "
+           "part of the path");
     refuse(EDGE "  - {link: 4g, remote: {protocol: v2, addresses: http://a:1, labels: [a, a]}}\n",
            "c.yaml:3: levels[].remote.labels: 'a' is there twice");
     refuse(EDGE "  - {link: 4g, remote: {protocol: v2, addresses: [http://a:1, http://a:1]}}\n",

@@ -124,9 +124,9 @@ static rung_status check_model(const char *origin, const char *key, const char *
                      origin, key, rung_shorten(name, bytes, shown), RUNG_REMOTE_NAME_BYTES);
 }
 
-/* The keys that only V2 has. level: 0 for those of `upstream`. */
+/* The keys that only V2 has. level: 0 for those of `upstream`; where: what messages of the default name begin with. */
 static rung_status fill_names(const rung_options *options, const rung_option_id ids[2], uint32_t level,
-                              const char *default_model, rung_remote *remote, rung_error *error)
+                              const char *where, const char *default_model, rung_remote *remote, rung_error *error)
 {
     const rung_option_value *model = rung_options_level_value(options, ids[0], level);
     const rung_option_value *input = rung_options_level_value(options, ids[1], level);
@@ -139,7 +139,7 @@ static rung_status fill_names(const rung_options *options, const rung_option_id 
                    : RUNG_OK;
     }
     const char *name = is_given(model) ? model->text : default_model;
-    const char *origin = is_given(model) ? model->origin : "the level's name";
+    const char *origin = is_given(model) ? model->origin : where;
     const char *input_name = is_given(input) ? input->text : DEFAULT_INPUT;
     rung_status status = check_model(origin, rung_option_spec_of(ids[0])->key, name, error);
     if (status == RUNG_OK && strlen(input_name) > RUNG_REMOTE_NAME_BYTES) {
@@ -160,7 +160,8 @@ rung_status rung_remote_fill(const rung_options *options, const char *name, rung
     static const rung_option_id ids[2] = {RUNG_OPTION_UPSTREAM_MODEL, RUNG_OPTION_UPSTREAM_INPUT};
     const rung_option_value *given = rung_options_value(options, RUNG_OPTION_UPSTREAM_PROTOCOL);
     rung_remote made = {.protocol = is_given(given) ? (rung_protocol_id)given->choice : protocol};
-    rung_status status = fill_names(options, ids, 0, name, &made, error);
+    rung_status status =
+        fill_names(options, ids, 0, is_given(given) ? given->origin : "upstream.protocol", name, &made, error);
     if (status != RUNG_OK) {
         rung_remote_deinit(&made);
         return status;
@@ -210,7 +211,7 @@ static rung_status fill_server(const rung_options *options, uint32_t level, cons
     }
     /* The choices here begin after "rung". */
     server->remote.protocol = (rung_protocol_id)(protocol->choice + RUNG_PROTOCOL_TEI);
-    rung_status status = fill_names(options, ids, level, name, &server->remote, error);
+    rung_status status = fill_names(options, ids, level, origin, name, &server->remote, error);
     if (status == RUNG_OK) {
         status = fill_labels(rung_options_level_value(options, RUNG_OPTION_LEVEL_REMOTE_LABELS, level), &server->remote,
                              error);
