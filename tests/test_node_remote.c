@@ -206,6 +206,66 @@ static void a_node_s_file_needs_addresses_only(void **state)
     rung_generation_free(generation);
 }
 
+/* A level below that still sends token ids is told so, where they would have to go further up. */
+static void token_ids_go_no_further(void **state)
+{
+    (void)state;
+    char answer[4096];
+    served node;
+    start(&node, "one", NULL, NULL);
+    int status = ask(&node, "POST", "/v1/classify",
+                     "{\"key\":\"00000000000000aa\",\"tokens16\":\"AgAFAAMA\",\"prior\":[]}", answer, sizeof answer);
+    assert_int_equal(status, 422);
+    assert_non_null(strstr(answer, "token ids came, but the level above level 1 (one) reads text only"));
+    stop(&node);
+}
+
+/* The calibration says V2, with labels that are those of the models or not. */
+static rung_status open_with_columns(const char *const labels[3], rung_generation **generation, rung_error *error)
+{
+    char path[96];
+    rung_node_config config = {0};
+    rung_calibration_file file = {0};
+    snprintf(path, sizeof path, "%s/calibration.json", directory);
+    assert_int_equal(rung_calibration_file_load(path, &file, error), RUNG_OK);
+    rung_remote *level = &file.levels[1].remote;
+    level->protocol = RUNG_PROTOCOL_V2;
+    level->model = strdup("m");
+    assert_int_equal(rung_remote_set_labels(level, labels, 3, error), RUNG_OK);
+    snprintf(path, sizeof path, "%s/v2.json", directory);
+    assert_int_equal(rung_calibration_file_save(&file, path, error), RUNG_OK);
+    rung_calibration_file_deinit(&file);
+    load_config((const char *const[]){"model", TINY_MODEL, "calibration", path, "level", "one", "upstream.addresses",
+                                      remote.url, NULL},
+                &config);
+    assert_string_equal(config.remote.model, "m");
+    assert_string_equal(config.remote.input, "text");
+    rung_status status = rung_generation_open(&config, NULL, 1, generation, error);
+    assert_int_equal(unlink(path), 0);
+    return status;
+}
+
+static void columns_are_the_models_labels(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"entailment", "contradiction", "neutral"};
+    static const char *const bad[] = {"entailment", "contradiction", "other"};
+    rung_error error = {0};
+    rung_generation *generation = NULL;
+    if (open_with_columns(good, &generation, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_string_equal(generation->reader.columns[0], "entailment");
+    static const char body[] = "{\"outputs\":[{\"name\":\"probabilities\",\"datatype\":\"FP32\",\"shape\":[1,3],"
+                               "\"data\":[0.5,0.25,0.25]}]}";
+    double p[3];
+    assert_int_equal(generation->protocol->parse(body, sizeof body - 1, &generation->reader, p, &error), RUNG_OK);
+    assert_true(p[0] == 0.25 && p[1] == 0.25 && p[2] == 0.5);
+    rung_generation_free(generation);
+    assert_int_equal(open_with_columns(bad, &generation, &error), RUNG_MISMATCH);
+    assert_non_null(strstr(error.message, "the labels of remote level cloud are not the 3 of the models"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +275,8 @@ int main(void)
         cmocka_unit_test(it_is_looked_at_when_it_comes_back),
         cmocka_unit_test(what_was_fitted_otherwise_is_refused),
         cmocka_unit_test(a_node_s_file_needs_addresses_only),
+        cmocka_unit_test(token_ids_go_no_further),
+        cmocka_unit_test(columns_are_the_models_labels),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
 }
