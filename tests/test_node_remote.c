@@ -185,6 +185,25 @@ static void what_was_fitted_otherwise_is_refused(void **state)
     assert_int_equal(rung_generation_open(&config, NULL, 1, &generation, &error), RUNG_MISMATCH);
 }
 
+static void flags_stand_over_the_remote_level(void **state)
+{
+    (void)state;
+    rung_node_config config = {0};
+    load_config((const char *const[]){"config", yaml_path, "level", "one", NULL}, &config);
+    assert_int_equal(config.num_upstreams, 1);
+    assert_string_equal(config.upstreams[0], remote.url);
+    assert_int_equal(config.remote.protocol, RUNG_PROTOCOL_TEI);
+    assert_true(config.upstream_deadline_s == 5 && !config.has_link);
+    rung_node_config_deinit(&config);
+    load_config((const char *const[]){"config", yaml_path, "level", "one", "upstream.addresses", "http://a:1",
+                                      "upstream.deadline", "1s", "emulate-links", "true", NULL},
+                &config);
+    assert_string_equal(config.upstreams[0], "http://a:1");
+    assert_int_equal(config.remote.protocol, RUNG_PROTOCOL_TEI);
+    assert_true(config.upstream_deadline_s == 1 && config.has_link);
+    rung_node_config_deinit(&config);
+}
+
 /* A node.yaml learns from the calibration how its level above is asked. */
 static void a_node_s_file_needs_addresses_only(void **state)
 {
@@ -274,6 +293,7 @@ int main(void)
         cmocka_unit_test(another_model_is_told),
         cmocka_unit_test(it_is_looked_at_when_it_comes_back),
         cmocka_unit_test(what_was_fitted_otherwise_is_refused),
+        cmocka_unit_test(flags_stand_over_the_remote_level),
         cmocka_unit_test(a_node_s_file_needs_addresses_only),
         cmocka_unit_test(token_ids_go_no_further),
         cmocka_unit_test(columns_are_the_models_labels),
