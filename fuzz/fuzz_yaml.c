@@ -55,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(rung_policy_check(&config.policy, NULL, &error) == RUNG_OK);
     for (uint32_t l = 0; l < config.num_levels; l++) {
         const rung_level_config *level = &config.levels[l];
-        require(level->name != NULL && level->model_path != NULL && level->speed > 0 && level->has_link == (l > 0));
+        require(level->name != NULL && (level->model_path != NULL) != (level->remote != NULL) && level->speed > 0 &&
+                level->has_link == (l > 0));
         require(!level->has_link || rung_link_check(&level->link, &error) == RUNG_OK);
     }
     write_and_read_policy(&config);

@@ -32,6 +32,7 @@ typedef enum manner {
     RESET,
     ANSWER_503_ALTERNATELY,
     TEXT,         /* server.text */
+    REPLY,        /* server.reply */
     ENDLESS_BODY, /* chunks until the client goes away */
     ENDLESS_HEADER,
 } manner;
@@ -50,8 +51,12 @@ typedef struct server {
     uint16_t port;
     manner how;
     const char *text;
+    /* REPLY: writes the body of the reply to the body of a request. */
+    void (*reply)(void *context, const char *request, char *out, size_t room);
+    void *context;
+    const char *info; /* the body of any GET that is no probe; NULL: such a GET is a request as others */
     bool unhealthy;
-    size_t accepted, requests, closed, probes;
+    size_t accepted, requests, closed, probes, infos;
     double request_at_s; /* when the last one had arrived */
     uint64_t sent_bytes; /* of endless replies */
     char last[REQUEST_BYTES];
@@ -78,7 +83,7 @@ static void send_text(connection *c, const char *text)
 
 static void send_reply(connection *c, const char *status, const char *body)
 {
-    char text[512];
+    char text[REQUEST_BYTES + 256];
     snprintf(text, sizeof text, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s", status, strlen(body), body);
     send_text(c, text);
 }
@@ -115,9 +120,14 @@ static void begin_endless(connection *c)
 static void handle(connection *c)
 {
     server *s = c->server;
-    if (strncmp(c->request, "GET /health ", 12) == 0) {
+    if (strncmp(c->request, "GET /health ", 12) == 0 || strncmp(c->request, "GET /v2/health/ready ", 21) == 0) {
         s->probes++;
         send_reply(c, s->unhealthy ? "503 no" : "200 OK", "");
+        return;
+    }
+    if (s->info != NULL && strncmp(c->request, "GET ", 4) == 0) {
+        s->infos++;
+        send_reply(c, "200 OK", s->info);
         return;
     }
     s->requests++;
@@ -141,6 +151,12 @@ static void handle(connection *c)
     case TEXT:
         send_text(c, s->text);
         break;
+    case REPLY: {
+        char body[400];
+        s->reply(s->context, strstr(c->request, "\r\n\r\n") + 4, body, sizeof body);
+        send_reply(c, "200 OK", body);
+        break;
+    }
     case ENDLESS_BODY:
     case ENDLESS_HEADER:
         begin_endless(c);

@@ -251,6 +251,53 @@ static void refuse(const char *from, const char *to, rung_status status, const c
     free(text);
 }
 
+#define CLOUD                                                                                                          \
+    "\"model_sha256\":\"" SHA "\",\"tokenizer_sha256\":\"" SHA                                                         \
+    "\",\"max_tokens\":128,\"type_vocab_size\":0,\"hidden_size\":4,\"layers\":1,"
+#define SHA_OF_M "62c66a7a5dd70c3146618063c344e531e6d4b59e379808443ce962b3abd63c5a"
+#define REMOTE(fields) "\"model_sha256\":\"" SHA_OF_M "\",\"remote\":{" fields "},\"layers\":1,"
+#define V2 "\"protocol\":\"v2\",\"model\":\"x\",\"labels\":[\"pos\",\"neg\"],\"identity\":\"m\""
+
+static void a_remote_level(void **state)
+{
+    (void)state;
+    char text[sizeof example + 256];
+    const char *at = strstr(example, CLOUD);
+    assert_non_null(at);
+    int length = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - example), example, REMOTE(V2), at + strlen(CLOUD));
+    rung_calibration_file file = {0};
+    rung_error error = {0};
+    if (rung_calibration_file_parse(text, (size_t)length, "c.json", &file, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    const rung_calibration_level *cloud = &file.levels[1];
+    assert_true(cloud->is_remote && !file.levels[0].is_remote);
+    assert_int_equal(cloud->remote.protocol, RUNG_PROTOCOL_V2);
+    assert_string_equal(cloud->remote.model, "x");
+    assert_int_equal(cloud->remote.num_labels, 2);
+    assert_string_equal(cloud->remote.labels[0], "pos");
+    assert_string_equal(cloud->identity, "m");
+    assert_string_equal(cloud->tokenizer_sha256, "");
+    assert_int_equal(cloud->num_layers, 1);
+    rung_calibration_file_deinit(&file);
+    refuse(CLOUD, REMOTE("\"protocol\":\"rung\""), RUNG_FORMAT,
+           "c.json: field 'levels[1].remote.protocol' is 'rung'; it must be tei or v2");
+    refuse(CLOUD, REMOTE("\"protocol\":\"v2\",\"identity\":\"m\""), RUNG_FORMAT,
+           "c.json: field 'levels[1].remote.model' is missing; it must be a string");
+    refuse(CLOUD, REMOTE("\"protocol\":\"tei\""), RUNG_FORMAT,
+           "c.json: field 'levels[1].remote.identity' is missing; it must be a string");
+    refuse(
+        CLOUD, REMOTE("\"protocol\":\"tei\",\"identity\":\"n\""), RUNG_FORMAT,
+        "c.json: field 'levels[1].remote.identity' has the hash 1b16b1df538b..., but model_sha256 is 62c66a7a5dd7...");
+    refuse(CLOUD, REMOTE("\"protocol\":\"v2\",\"model\":\"x\",\"labels\":[\"a\",\"a\"],\"identity\":\"m\""),
+           RUNG_FORMAT, "c.json: field 'levels[1].remote.labels[1]' is 'a', as labels[0] is");
+    refuse(CLOUD, REMOTE(V2) "\"hidden_size\":4,", RUNG_FORMAT,
+           "c.json: field 'levels[1].hidden_size' does not go with remote");
+    refuse("\"max_tokens\":512,\"type_vocab_size\":2,\"hidden_size\":2,\"layers\":3",
+           "\"remote\":{" V2 "},\"layers\":3", RUNG_FORMAT,
+           "c.json: field 'levels[0].tokenizer_sha256' does not go with remote");
+}
+
 static void wrong_fields(void **state)
 {
     (void)state;
@@ -388,9 +435,10 @@ static void wrong_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(contents),     cmocka_unit_test(arrays_and_pools), cmocka_unit_test(view),
-        cmocka_unit_test(wrong_fields), cmocka_unit_test(wrong_arrays),     cmocka_unit_test(wrong_pools),
-        cmocka_unit_test(wrong_files),  cmocka_unit_test(every_policy),     cmocka_unit_test(the_default_file_loads),
+        cmocka_unit_test(contents),       cmocka_unit_test(arrays_and_pools), cmocka_unit_test(view),
+        cmocka_unit_test(wrong_fields),   cmocka_unit_test(wrong_arrays),     cmocka_unit_test(wrong_pools),
+        cmocka_unit_test(wrong_files),    cmocka_unit_test(every_policy),     cmocka_unit_test(the_default_file_loads),
+        cmocka_unit_test(a_remote_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

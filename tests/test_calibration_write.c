@@ -82,6 +82,41 @@ static rung_calibration_file make(void)
     return file;
 }
 
+static void a_remote_level(void **state)
+{
+    (void)state;
+    static char model[] = "x\"y";
+    static char identity[] = "m";
+    rung_calibration_file file = make();
+    rung_calibration_file back = {0};
+    rung_buffer text = {0};
+    rung_buffer again = {0};
+    rung_error error = {0};
+    rung_calibration_exit exit = {.layer = 1, .temperature = 2, .shape = 1, .accuracy = 1};
+    file.levels[1] = (rung_calibration_level){
+        .name = "cloud",
+        .is_remote = true,
+        .remote = {.protocol = RUNG_PROTOCOL_V2, .model = model, .num_labels = 2, .labels = labels},
+        .identity = identity,
+        .model_sha256 = "62c66a7a5dd70c3146618063c344e531e6d4b59e379808443ce962b3abd63c5a",
+        .num_layers = 1,
+        .num_exits = 1,
+        .exits = &exit,
+        .agreement = 1};
+    if (rung_calibration_file_print(&file, &text, &error) != RUNG_OK ||
+        rung_calibration_file_parse(text.data, text.length, "p", &back, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_true(back.levels[1].is_remote && back.levels[1].remote.protocol == RUNG_PROTOCOL_V2);
+    assert_string_equal(back.levels[1].remote.model, model);
+    assert_string_equal(back.levels[1].remote.labels[1], labels[1]);
+    assert_int_equal(rung_calibration_file_print(&back, &again, &error), RUNG_OK);
+    assert_string_equal(text.data, again.data);
+    rung_calibration_file_deinit(&back);
+    rung_buffer_deinit(&text);
+    rung_buffer_deinit(&again);
+}
+
 static void round_trip(void **state)
 {
     (void)state;
@@ -190,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(a_remote_level),
         cmocka_unit_test(every_policy),
         cmocka_unit_test(saved_files),
     };

@@ -127,9 +127,44 @@ static void a_model_that_has_gone(void **state)
     rung_cascade_config_deinit(&config);
 }
 
+static void a_remote_level(void **state)
+{
+    (void)state;
+    char *directory = fixture_directory();
+    char *elsewhere = fixture_directory();
+    char *path = fixture_join(directory, "cascade.yaml");
+    char *written = fixture_join(elsewhere, "cascade.yaml");
+    rung_buffer yaml = {0};
+    fixture_write(directory, "m", "");
+    fixture_write(directory, "token", "t");
+    fixture_write(directory, "cascade.yaml",
+                  "levels:\n  - {name: a, model: m}\n  - name: b\n    link: 4g\n    remote: {protocol: v2, addresses: "
+                  "[http://a:1, http://b:2], model: x, labels: [neg, 'p\"os'], token_file: token, deadline: 2s}\n");
+    rung_cascade_config config = load(path, NULL);
+    assert_ok(rung_cascade_config_put(&yaml, &config, "c.json", &config.policy, error));
+    fixture_write(elsewhere, "cascade.yaml", yaml.data);
+    rung_cascade_config back = load(written, NULL);
+    const rung_remote_server *server = back.levels[1].remote;
+    assert_non_null(server);
+    assert_int_equal(server->remote.protocol, RUNG_PROTOCOL_V2);
+    assert_int_equal(server->num_addresses, 2);
+    assert_string_equal(server->addresses[1], "http://b:2");
+    assert_string_equal(server->remote.model, "x");
+    assert_string_equal(server->remote.labels[1], "p\"os");
+    assert_true(rung_path_same_file(server->token_file, config.levels[1].remote->token_file));
+    same_link(&config.levels[1].link, &back.levels[1].link);
+    rung_cascade_config_deinit(&config);
+    rung_cascade_config_deinit(&back);
+    rung_buffer_deinit(&yaml);
+    free(path);
+    free(written);
+    fixture_remove(directory);
+    fixture_remove(elsewhere);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_in_the_file), cmocka_unit_test(flags_win),
-                                       cmocka_unit_test(a_model_that_has_gone)};
+                                       cmocka_unit_test(a_model_that_has_gone), cmocka_unit_test(a_remote_level)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,7 +125,7 @@ static rung_status connect_with(const char *token_file, rung_error *error)
     rung_generation *generation = open_generation(
         (const char *const[]){"config", yaml_path, "level", "1", UPSTREAM, "upstream.token_file", token_file, NULL}, 1);
     assert_int_equal(rung_loop_create(&loop, error), RUNG_OK);
-    rung_status status = rung_generation_connect(generation, loop, 5, error);
+    rung_status status = rung_generation_connect(generation, loop, 5, NULL, error);
     assert_true((status == RUNG_OK) == (generation->upstream != NULL));
     rung_generation_free(generation);
     rung_loop_free(loop);

@@ -80,7 +80,7 @@ static void the_first_level_says_what_it_is(void **state)
     rung_generation *generation = open_generation(
         (const char *const[]){"config", yaml_path, "level", "1", "upstream.addresses", "http://127.0.0.1:9", NULL}, 1);
     assert_int_equal(rung_loop_create(&loop, &error), RUNG_OK);
-    assert_int_equal(rung_generation_connect(generation, loop, 5, &error), RUNG_OK);
+    assert_int_equal(rung_generation_connect(generation, loop, 5, NULL, &error), RUNG_OK);
     json_t *page = page_of(generation, "edge-1");
     assert_string_equal(string_of(page, "node"), "edge-1");
     assert_string_equal(string_of(page, "version"), rung_version());

@@ -398,8 +398,10 @@ static void texts_that_are_wrong(void **state)
         "model: m\ntls: {cert_file: c}\n",
         "node.yaml:2:18: tls.cert_file: 'tls.cert_file' is not available in this version; remove it, and put a proxy "
         "with TLS before the node's loopback address");
-    refuse("model: m\nupstream: {protocol: tei}\n",
-           "node.yaml:2:22: upstream.protocol: 'tei' is not available in this version; use rung");
+    refuse("model: m\nupstream: {protocol: grpc}\n",
+           "node.yaml:2:22: upstream.protocol: 'grpc' is not one of rung, tei or v2");
+    refuse("model: m\nupstream: {model: m}\n",
+           "node.yaml:2: upstream.model without upstream.addresses has no effect; add those");
     refuse("model: m\ndeadline: 10\n",
            "node.yaml:2:11: deadline: '10' has no unit; write for example 10ms (units: us, ms, s, min, h)");
     refuse("model: m\ndeadline: 11min\n", "node.yaml:2:11: deadline: 11min is outside the range: 1ms to 600s");

@@ -141,7 +141,8 @@ static void refusals(void **state)
         {RUNG_OPTION_LABELS, "a=", RUNG_INVALID, "x: a name is empty; write OLD=NEW"},
         {RUNG_OPTION_MODERATION_FLAGGED, "a,,b", RUNG_INVALID, "x: a name is empty; write NAME,NAME"},
         {RUNG_OPTION_LABELS, "a=b,a=c", RUNG_INVALID, "x: 'a' is renamed twice"},
-        {RUNG_OPTION_UPSTREAM_PROTOCOL, "tei", RUNG_UNSUPPORTED, "x: 'tei' is not available in this version; use rung"},
+        {RUNG_OPTION_UPSTREAM_PROTOCOL, "grpc", RUNG_INVALID, "x: 'grpc' is not one of rung, tei or v2"},
+        {RUNG_OPTION_LEVEL_REMOTE_LABELS, "neg,,pos", RUNG_INVALID, "x: a name is empty; write NAME,NAME"},
         {RUNG_OPTION_TLS_KEY_FILE, "key.pem", RUNG_UNSUPPORTED,
          "x: 'tls.key_file' is not available in this version; remove it, and put a proxy with TLS before the node's "
          "loopback address"},

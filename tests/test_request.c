@@ -661,6 +661,36 @@ static void a_level_is_skipped_only_where_that_is_on(void **state)
     }
 }
 
+/* What the top says by its logits alone becomes the result that it would have made itself, in floats. */
+static void logits_of_the_level_above(void **state)
+{
+    (void)state;
+    fixture top;
+    fixture below;
+    for (int raw = 0; raw < 2; raw++) {
+        set_up(&top, 3, 1);
+        set_up(&below, 2, 1);
+        top.calibration.level[2].temperature = below.calibration.level[2].temperature = twos;
+        top.policy.raw_ensemble = below.policy.raw_ensemble = raw == 1;
+        assert_int_equal(feed(&top, RUNG_EVENT_START, 0), RUNG_ACTION_COMPUTE);
+        const rung_event done = {.kind = RUNG_EVENT_LOCAL_DONE, .exit_layer = 1, .num_layers = 1, .logits = p80};
+        assert_int_equal(rung_request_step(&top.request, &done), RUNG_ACTION_ANSWER);
+        assert_int_equal(feed(&below, RUNG_EVENT_START, 0), RUNG_ACTION_COMPUTE);
+        assert_int_equal(local_done(&below, p60, 0), RUNG_ACTION_SEND);
+        assert_true(rung_request_take_logits(&below.request, p80));
+        const rung_level_result *own = &top.request.results[2];
+        const rung_level_result *taken = &below.request.results[2];
+        assert_true(taken->visited && taken->exit_layer == 1 && taken->num_layers == 1);
+        assert_true(taken->confidence == own->confidence);
+        for (int c = 0; c < NUM_CLASSES; c++) {
+            assert_true(taken->probabilities[c] == (float)own->probabilities[c]);
+        }
+        assert_int_equal(feed(&below, RUNG_EVENT_UPSTREAM_REPLY, 1), RUNG_ACTION_ANSWER);
+        assert_int_equal(below.request.answer_level, 3);
+        assert_false(rung_request_take_logits(&below.request, broken));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -681,6 +711,7 @@ int main(void)
         cmocka_unit_test(speculation),
         cmocka_unit_test(early_reply_does_not_decide),
         cmocka_unit_test(unasked_reply),
+        cmocka_unit_test(logits_of_the_level_above),
         cmocka_unit_test(names),
         cmocka_unit_test(random_sequences),
         cmocka_unit_test(honest_callers_always_finish),

@@ -28,7 +28,15 @@ typedef struct scene {
     const rung_link *link;
     const char *prefix;
     const char *token;
+    size_t came_back; /* calls of the callback, each for address 0 */
 } scene;
+
+static void count_return(void *context, size_t address)
+{
+    scene *s = context;
+    assert_int_equal(address, 0);
+    s->came_back++;
+}
 
 static void connect_upstream(scene *s)
 {
@@ -49,7 +57,9 @@ static void connect_upstream(scene *s)
                                      .link = s->link,
                                      .seed = 5,
                                      .backoff_seed = 6,
-                                     .link_index = 1};
+                                     .link_index = 1,
+                                     .came_back = count_return,
+                                     .came_back_context = s};
     assert_int_equal(rung_upstream_create(s->loop, &options, &s->upstream, &error), RUNG_OK);
 }
 
@@ -357,6 +367,38 @@ static void a_retry_goes_to_the_other_address(void **state)
     }
 }
 
+/* Whoever has answered has perhaps done the work: only 503 says that it has not. */
+static void what_was_answered_is_not_asked_again(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "HTTP/1.1 429 busy\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 500 no\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 422 no\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\nx"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        scene s;
+        open_scene(&s, TEXT, TEXT, 2);
+        s.servers[0]->text = s.servers[1]->text = texts[i];
+        connect_upstream(&s);
+        assert_int_equal(ask(&s).outcome, i == 0 ? RUNG_CALL_OVERLOADED : RUNG_CALL_BAD_REPLY);
+        assert_int_equal(s.servers[0]->requests + s.servers[1]->requests, 1);
+        assert_int_equal(look(&s).retries, 0);
+        close_scene(&s);
+    }
+}
+
+static void a_call_is_tried_twice_at_most(void **state)
+{
+    (void)state;
+    scene s;
+    open_scene(&s, RESET, RESET, 2);
+    connect_upstream(&s);
+    assert_int_equal(ask(&s).outcome, RUNG_CALL_UNREACHABLE);
+    assert_int_equal(s.servers[0]->requests, 1);
+    assert_int_equal(s.servers[1]->requests, 1);
+    assert_int_equal(look(&s).failures, 1);
+    close_scene(&s);
+}
+
 static void retries_have_a_budget(void **state)
 {
     (void)state;
@@ -403,7 +445,9 @@ static void check_circuit(bool probes)
         wait_s(&s, 0.005);
     }
     assert_int_equal(look(&s).open_circuits, 0);
+    assert_int_equal(s.came_back, 1);
     assert_int_equal(ask(&s).outcome, RUNG_CALL_REPLY);
+    assert_int_equal(s.came_back, 1);
     close_scene(&s);
 }
 
@@ -674,6 +718,8 @@ int main(void)
         cmocka_unit_test(a_peer_that_accepts_nothing_ends_at_the_deadline),
         cmocka_unit_test(cancel_closes_the_connection),
         cmocka_unit_test(a_retry_goes_to_the_other_address),
+        cmocka_unit_test(what_was_answered_is_not_asked_again),
+        cmocka_unit_test(a_call_is_tried_twice_at_most),
         cmocka_unit_test(retries_have_a_budget),
         cmocka_unit_test(a_circuit_opens_and_closes),
         cmocka_unit_test(a_dead_address_is_left_alone_and_found_again),

@@ -123,10 +123,10 @@ static bool take_calibrated(const rung_level_calibration *calibration, const run
     return true;
 }
 
-/* A local result: what Eq 11 adds up, and the confidence of Eq 6. False when the model gave nothing to use. */
-static bool take_result(const rung_request *request, const rung_event *event, rung_level_result *own)
+/* A result of `level`: what Eq 11 adds up, and the confidence of Eq 6. False when the model gave nothing to use. */
+static bool take_result(const rung_request *request, uint32_t level, const rung_event *event, rung_level_result *own)
 {
-    const rung_level_calibration *calibration = &request->calibration->level[request->level - 1];
+    const rung_level_calibration *calibration = &request->calibration->level[level - 1];
     uint32_t n = request->calibration->num_classes;
     if (!take_calibrated(calibration, event, n, own->probabilities)) {
         return false;
@@ -213,7 +213,7 @@ static void use_watched(rung_request *request)
 static unsigned watch(rung_request *request, const rung_event *event)
 {
     bool expected = request->local == RUNG_LOCAL_RUNNING && event->exit_layer == rung_request_watches(request);
-    if (!expected || !take_result(request, event, &request->watched)) {
+    if (!expected || !take_result(request, request->level, event, &request->watched)) {
         return RUNG_ACTION_NONE;
     }
     use_watched(request); /* decisions and the message read it as the level's own, which comes later */
@@ -231,7 +231,7 @@ static unsigned decide(rung_request *request, const rung_event *event)
         return RUNG_ACTION_NONE;
     }
     request->local = RUNG_LOCAL_DONE;
-    bool known = take_result(request, event, own_result(request));
+    bool known = take_result(request, request->level, event, own_result(request));
     bool wanted = wants_upper(request, event);
     if (wanted && !request->watched.visited) {
         choose_next(request, event);
@@ -461,4 +461,17 @@ void rung_request_init(rung_request *request, const rung_policy *policy, const r
     for (uint32_t l = 0; l < RUNG_MAX_LEVELS; l++) {
         request->results[l].probabilities = workspace + (size_t)l * calibration->num_classes;
     }
+}
+
+bool rung_request_take_logits(rung_request *request, const float *logits)
+{
+    const rung_event event = {.exit_layer = 1, .num_layers = 1, .logits = logits};
+    rung_level_result *above = &request->results[request->level];
+    if (!take_result(request, request->level + 1, &event, above)) {
+        return false;
+    }
+    for (uint32_t c = 0; c < request->calibration->num_classes; c++) {
+        above->probabilities[c] = (float)above->probabilities[c];
+    }
+    return true;
 }

@@ -128,6 +128,10 @@ void rung_request_init(rung_request *request, const rung_policy *policy, const r
  * later, or twice, is dropped unread. A reply without a visited level, or with a number that is no probability, counts as failed. */
 unsigned rung_request_step(rung_request *request, const rung_event *event);
 
+/* Before RUNG_EVENT_UPSTREAM_REPLY: writes the result of the level above, which is the top and says nothing but logits [num_classes], as that level would have
+ * made it of them: its one exit, as calibrated, in floats. False: the logits are of no use, and nothing is visited. */
+bool rung_request_take_logits(rung_request *request, const float *logits);
+
 /* True while a reply from above would be taken. */
 bool rung_request_waits(const rung_request *request);
 

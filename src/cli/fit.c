@@ -55,7 +55,7 @@ static rung_status open_cascade(fit_run *run, rung_error *error)
     }
     rung_open_options open = {.isa = cli_isa(run->options)};
     if (strcmp(run->heads, "keep") == 0) {
-        rung_status opened = rung_cascade_open_config(&run->config, &open, &run->cascade, error);
+        rung_status opened = rung_cascade_open_for_fit(&run->config, &open, NULL, &run->cascade, error);
         if (opened == RUNG_OK && rung_cascade_is_multi_label(run->cascade)) {
             return rung_fail(error, RUNG_UNSUPPORTED,
                              "rung fit learns for one label a text only; these models have problem_type "

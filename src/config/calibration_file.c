@@ -33,6 +33,8 @@ void rung_calibration_file_deinit(rung_calibration_file *file)
         free(level->exits);
         free(level->class_accuracy);
         free(level->name);
+        free(level->identity);
+        rung_remote_deinit(&level->remote);
         free(file->temperatures[i]);
         free(file->deferrals[i]);
     }
@@ -99,6 +101,10 @@ static rung_status read_exit(const rung_fields *o, uint32_t above, size_t num_la
     for (size_t i = 0; status == RUNG_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
         status = rung_fields_number(o, numbers[i].key, numbers[i].min, numbers[i].max, numbers[i].value);
     }
+    if (status == RUNG_OK && level->is_remote && (has(o, "head") || has(o, "deferral"))) {
+        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s': head and deferral do not go with remote", o->file,
+                         o->path);
+    }
     exit->shape = 1;
     if (status == RUNG_OK && has(o, "shape")) {
         status = rung_fields_number(o, "shape", RUNG_MIN_SHAPE, RUNG_MAX_SHAPE, &exit->shape);
@@ -139,11 +145,96 @@ static rung_status read_exits(const rung_fields *o, size_t num_labels, rung_cali
     return status;
 }
 
-static rung_status read_model(const rung_fields *o, rung_calibration_level *level)
+static rung_status read_names(const rung_fields *o, const char *key, size_t max, char ***names, size_t *num_names)
+{
+    const json_t *list = NULL;
+    rung_status status = rung_fields_list(o, key, 1, max, &list);
+    if (status != RUNG_OK) {
+        return status;
+    }
+    size_t count = json_array_size(list);
+    *names = rung_alloc(count, sizeof **names, "calibration", o->error);
+    status = *names == NULL ? RUNG_NO_MEMORY : RUNG_OK;
+    *num_names = status == RUNG_OK ? count : 0;
+    for (size_t i = 0; status == RUNG_OK && i < count; i++) {
+        const json_t *value = json_array_get(list, i);
+        char path[2 * RUNG_FIELDS_PATH_BYTES];
+        snprintf(path, sizeof path, "%s%s%.20s[%zu]", o->path, o->path[0] != '\0' ? "." : "", key, i);
+        if (!json_is_string(value)) {
+            return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is %s; it must be a string", o->file, path,
+                             rung_json_type_name(value));
+        }
+        status = rung_fields_copy_string(o, path, value, &(*names)[i]);
+        for (size_t j = 0; status == RUNG_OK && j < i; j++) {
+            if (strcmp((*names)[i], (*names)[j]) == 0) {
+                char shown[RUNG_QUOTED_BYTES];
+                status = rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is '%s', as %.40s[%zu] is", o->file, path,
+                                   rung_shorten((*names)[i], strlen((*names)[i]), shown), key, j);
+            }
+        }
+    }
+    return status;
+}
+
+/* What the server said of its model, whose hash is the level's. */
+static rung_status check_identity(const rung_fields *remote, const rung_calibration_level *level)
+{
+    char hex[RUNG_SHA256_HEX_BYTES];
+    rung_sha256 hash;
+    rung_sha256_init(&hash);
+    rung_sha256_update(&hash, level->identity, strlen(level->identity));
+    rung_sha256_hex(&hash, hex);
+    return strcmp(hex, level->model_sha256) == 0
+               ? RUNG_OK
+               : rung_fail(remote->error, RUNG_FORMAT,
+                           "%s: field '%s.identity' has the hash %.12s..., but model_sha256 is %.12s...", remote->file,
+                           remote->path, hex, level->model_sha256);
+}
+
+/* A level whose model another server has. */
+static rung_status read_remote(const rung_fields *o, size_t num_labels, rung_calibration_level *level)
+{
+    rung_fields remote;
+    uint32_t protocol = 0;
+    static const char *const not_there[] = {"tokenizer_sha256", "max_tokens", "type_vocab_size", "hidden_size"};
+    for (size_t i = 0; i < sizeof not_there / sizeof not_there[0]; i++) {
+        if (has(o, not_there[i])) {
+            return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s.%s' does not go with remote", o->file, o->path,
+                             not_there[i]);
+        }
+    }
+    level->is_remote = true;
+    rung_status status = rung_fields_object(o, "remote", &remote);
+    if (status == RUNG_OK) {
+        status = rung_fields_known(&remote, "protocol|model|labels|identity");
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_choice(&remote, "protocol", "tei|v2", &protocol);
+        level->remote.protocol = (rung_protocol_id)(protocol + RUNG_PROTOCOL_TEI);
+    }
+    if (status == RUNG_OK && level->remote.protocol == RUNG_PROTOCOL_V2) {
+        status = rung_fields_string(&remote, "model", &level->remote.model);
+    }
+    if (status == RUNG_OK && has(&remote, "labels")) {
+        status = read_names(&remote, "labels", num_labels, &level->remote.labels, &level->remote.num_labels);
+    }
+    if (status == RUNG_OK) {
+        status = rung_fields_string(&remote, "identity", &level->identity);
+    }
+    if (status == RUNG_OK) {
+        status = check_identity(&remote, level);
+    }
+    return status == RUNG_OK ? rung_fields_u32(o, "layers", 1, 1, &level->num_layers) : status;
+}
+
+static rung_status read_model(const rung_fields *o, size_t num_labels, rung_calibration_level *level)
 {
     rung_status status = rung_fields_string(o, "name", &level->name);
     if (status == RUNG_OK) {
         status = rung_fields_sha256(o, "model_sha256", level->model_sha256);
+    }
+    if (status == RUNG_OK && has(o, "remote")) {
+        return read_remote(o, num_labels, level);
     }
     if (status == RUNG_OK) {
         status = rung_fields_sha256(o, "tokenizer_sha256", level->tokenizer_sha256);
@@ -188,10 +279,14 @@ static rung_status read_class_accuracy(const rung_fields *o, size_t num_labels, 
 static rung_status read_level(const rung_fields *o, bool is_top, size_t num_labels, rung_calibration_level *level)
 {
     rung_status status = rung_fields_known(
-        o, "name|model_sha256|tokenizer_sha256|max_tokens|type_vocab_size|hidden_size|layers|exits|"
+        o, "name|model_sha256|remote|tokenizer_sha256|max_tokens|type_vocab_size|hidden_size|layers|exits|"
            "accuracy|class_accuracy|threshold|agreement|answered|deferral_threshold|deferral_answered");
     if (status == RUNG_OK) {
-        status = read_model(o, level);
+        status = read_model(o, num_labels, level);
+    }
+    if (status == RUNG_OK && level->is_remote && !is_top) {
+        return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s.remote': only the top level may be remote", o->file,
+                         o->path);
     }
     if (status == RUNG_OK) {
         status = read_exits(o, num_labels, level);
@@ -231,32 +326,7 @@ static rung_status read_levels(const rung_fields *o, rung_calibration_file *file
 
 static rung_status read_labels(const rung_fields *o, rung_calibration_file *file)
 {
-    const json_t *list = NULL;
-    rung_status status = rung_fields_list(o, "labels", 1, RUNG_MAX_LABELS, &list);
-    if (status != RUNG_OK) {
-        return status;
-    }
-    file->num_labels = json_array_size(list);
-    file->labels = rung_alloc(file->num_labels, sizeof *file->labels, "calibration", o->error);
-    status = file->labels == NULL ? RUNG_NO_MEMORY : RUNG_OK;
-    for (size_t i = 0; status == RUNG_OK && i < file->num_labels; i++) {
-        const json_t *value = json_array_get(list, i);
-        char path[RUNG_FIELDS_PATH_BYTES];
-        snprintf(path, sizeof path, "labels[%zu]", i);
-        if (!json_is_string(value)) {
-            return rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is %s; it must be a string", o->file, path,
-                             rung_json_type_name(value));
-        }
-        status = rung_fields_copy_string(o, path, value, &file->labels[i]);
-        for (size_t j = 0; status == RUNG_OK && j < i; j++) {
-            if (strcmp(file->labels[i], file->labels[j]) == 0) {
-                char shown[RUNG_QUOTED_BYTES];
-                status = rung_fail(o->error, RUNG_FORMAT, "%s: field '%s' is '%s', as labels[%zu] is", o->file, path,
-                                   rung_shorten(file->labels[i], strlen(file->labels[i]), shown), j);
-            }
-        }
-    }
-    return status;
+    return read_names(o, "labels", RUNG_MAX_LABELS, &file->labels, &file->num_labels);
 }
 
 static rung_status read_data(const rung_fields *o, rung_calibration_file *file)

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 #include "cascade/deferral.h"
+#include "config/remote_config.h"
 #include "model/model.h"
 
 #define RUNG_CALIBRATION_VERSION 2
@@ -33,6 +34,10 @@ typedef struct rung_calibration_exit {
 
 typedef struct rung_calibration_level {
     char *name;
+    /* A level whose model another server has: one layer and exit, no tokenizer, and its model_sha256 is that of `identity`. */
+    bool is_remote;
+    rung_remote remote;
+    char *identity; /* what that server said of its model (net/protocol.h); NULL: not remote */
     char model_sha256[RUNG_SHA256_HEX_BYTES];
     /* With the three below a node that has only its own model knows whether token ids may travel. */
     char tokenizer_sha256[RUNG_SHA256_HEX_BYTES];
@@ -123,7 +128,8 @@ rung_status rung_calibration_file_print(const rung_calibration_file *file, rung_
 rung_status rung_calibration_file_view(rung_calibration_file *file, rung_calibration *calibration,
                                        rung_error *error) RUNG_WARN_UNUSED;
 
-/* A calibration that says nothing: T = 1, equal accuracies. For cascades without a file. num_layers, names and hashes are those of the models. */
+/* A calibration that says nothing: T = 1, equal accuracies. For cascades without a file. num_layers, names and hashes are those of the models; NULL: a
+ * remote level, of which nothing is known yet. */
 rung_status rung_calibration_file_identity(uint32_t num_levels, const rung_model *const *models, /* [num_levels] */
                                            rung_calibration_file *file, rung_error *error) RUNG_WARN_UNUSED;
 

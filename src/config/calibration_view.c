@@ -95,6 +95,17 @@ static rung_status fill_identity_level(uint32_t number, const rung_model *model,
 {
     char name[16];
     snprintf(name, sizeof name, "level%u", number);
+    if (model == NULL) {
+        *level = (rung_calibration_level){.is_remote = true, .num_layers = 1, .accuracy = 1, .agreement = 1};
+        level->name = rung_copy_text(name, strlen(name), "calibration", error);
+        level->exits = rung_alloc(1, sizeof *level->exits, "calibration", error);
+        if (level->name == NULL || level->exits == NULL) {
+            return RUNG_NO_MEMORY;
+        }
+        level->num_exits = 1;
+        level->exits[0] = (rung_calibration_exit){.layer = 1, .temperature = 1, .shape = 1, .accuracy = 1};
+        return RUNG_OK;
+    }
     *level = (rung_calibration_level){.num_layers = (uint32_t)model->config.num_layers,
                                       .max_tokens = (uint32_t)model->config.max_tokens,
                                       .type_vocab_size = (uint32_t)model->config.type_vocab_size,

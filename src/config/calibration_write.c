@@ -86,14 +86,37 @@ static void put_exit(rung_buffer *out, size_t num_labels, const rung_calibration
     rung_buffer_text(out, "}");
 }
 
+/* A level whose model another server has. */
+static void put_remote(rung_buffer *out, const rung_calibration_level *level)
+{
+    const rung_remote *remote = &level->remote;
+    rung_buffer_format(out, "\n     \"remote\": {\"protocol\": \"%s\"", rung_protocol_name(remote->protocol));
+    if (remote->model != NULL) {
+        rung_buffer_text(out, ", \"model\": ");
+        put_string(out, remote->model);
+    }
+    for (size_t i = 0; i < remote->num_labels; i++) {
+        rung_buffer_text(out, i == 0 ? ", \"labels\": [" : ", ");
+        put_string(out, remote->labels[i]);
+    }
+    rung_buffer_text(out, remote->num_labels > 0 ? "], \"identity\": " : ", \"identity\": ");
+    put_string(out, level->identity != NULL ? level->identity : "");
+    rung_buffer_text(out, "},\n     ");
+}
+
 static void put_level(rung_buffer *out, size_t num_labels, const rung_calibration_level *level)
 {
     rung_buffer_text(out, "    {\"name\": ");
     put_string(out, level->name != NULL ? level->name : "");
-    rung_buffer_format(out, ", \"model_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\",\n     ", level->model_sha256,
-                       level->tokenizer_sha256);
-    rung_buffer_format(out, "\"max_tokens\": %u, \"type_vocab_size\": %u, \"hidden_size\": %u, \"layers\": %u",
-                       level->max_tokens, level->type_vocab_size, level->hidden_size, level->num_layers);
+    rung_buffer_format(out, ", \"model_sha256\": \"%s\",", level->model_sha256);
+    if (level->is_remote) {
+        put_remote(out, level);
+    } else {
+        rung_buffer_format(out, " \"tokenizer_sha256\": \"%s\",\n     ", level->tokenizer_sha256);
+        rung_buffer_format(out, "\"max_tokens\": %u, \"type_vocab_size\": %u, \"hidden_size\": %u, ", level->max_tokens,
+                           level->type_vocab_size, level->hidden_size);
+    }
+    rung_buffer_format(out, "\"layers\": %u", level->num_layers);
     put_number(out, ", \"accuracy\": ", level->accuracy);
     if (level->class_accuracy != NULL) {
         put_numbers(out, ", \"class_accuracy\": ", level->class_accuracy, num_labels);

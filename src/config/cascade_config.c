@@ -28,6 +28,10 @@ void rung_cascade_config_deinit(rung_cascade_config *config)
     for (size_t l = 0; l < RUNG_MAX_LEVELS; l++) {
         free(config->levels[l].name);
         free(config->levels[l].model_path);
+        if (config->levels[l].remote != NULL) {
+            rung_remote_server_deinit(config->levels[l].remote);
+            free(config->levels[l].remote);
+        }
         rung_link_trace_free(config->levels[l].trace);
     }
     for (size_t i = 0; config->renames != NULL && i < config->num_renames; i++) {
@@ -121,7 +125,36 @@ static rung_status fill_link(builder *b, uint32_t level)
     return status;
 }
 
-static rung_status fill_level(builder *b, uint32_t level)
+/* A level whose model another server runs. */
+static rung_status fill_remote(builder *b, uint32_t level, uint32_t num_levels)
+{
+    const rung_option_value *first = rung_remote_given(b->config.options, level);
+    static const rung_option_id useless[] = {RUNG_OPTION_LEVEL_MODEL, RUNG_OPTION_LEVEL_SPEED,
+                                             RUNG_OPTION_LEVEL_MEMORY};
+    if (level + 1 != num_levels || level == 0) {
+        return rung_fail(b->error, RUNG_INVALID,
+                         "%s: levels.%u.remote: only the top level may be remote, with a level below it", first->origin,
+                         level + 1);
+    }
+    for (size_t i = 0; i < sizeof useless / sizeof useless[0]; i++) {
+        const rung_option_value *value = level_value(b, useless[i], level);
+        if (is_given(value)) {
+            return rung_fail(b->error, RUNG_INVALID,
+                             "%s: levels.%u has remote as well: a level has a model here, or "
+                             "another server has it",
+                             value->origin, level + 1);
+        }
+    }
+    rung_level_config *target = &b->config.levels[level];
+    target->speed = 1;
+    target->remote = rung_alloc(1, sizeof *target->remote, "level", b->error);
+    rung_status status = target->remote == NULL ? RUNG_NO_MEMORY
+                                                : rung_remote_server_fill(b->config.options, level, target->name,
+                                                                          target->remote, b->error);
+    return status == RUNG_OK ? fill_link(b, level) : status;
+}
+
+static rung_status fill_level(builder *b, uint32_t level, uint32_t num_levels)
 {
     rung_level_config *target = &b->config.levels[level];
     const rung_option_value *model = level_value(b, RUNG_OPTION_LEVEL_MODEL, level);
@@ -132,6 +165,9 @@ static rung_status fill_level(builder *b, uint32_t level)
         target->speed = level_value(b, RUNG_OPTION_LEVEL_SPEED, level)->number;
         target->memory_bytes = is_given(memory) ? memory->integer : 0;
         return elsewhere ? RUNG_OK : resolve(model, &target->model_path, b->error);
+    }
+    if (status == RUNG_OK && rung_remote_given(b->config.options, level) != NULL) {
+        return fill_remote(b, level, num_levels);
     }
     if (status == RUNG_OK && !is_given(model)) {
         return fail_missing(b, level, "model", "give a packed file or a Hugging Face directory");
@@ -229,7 +265,7 @@ static rung_status finish(builder *b, uint32_t num_levels)
     config->num_levels = num_levels;
     rung_status status = check_no_more_levels(b);
     for (uint32_t level = 0; status == RUNG_OK && level < num_levels; level++) {
-        status = fill_level(b, level);
+        status = fill_level(b, level, num_levels);
     }
     if (status == RUNG_OK) {
         status = fill_renames(b);

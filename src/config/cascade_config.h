@@ -5,18 +5,19 @@
 
 #include "cascade/policy.h"
 #include "config/calibration_file.h"
-#include "config/options.h"
+#include "config/remote_config.h"
 #include "link/link.h"
 #include "model/model.h"
 
 typedef struct rung_level_config {
     char *name;
-    char *model_path;       /* against the directory of the file that names it */
-    double speed;           /* time = profiled compute / speed, > 0 */
-    uint64_t memory_bytes;  /* 0: no limit */
-    bool has_link;          /* false for level 1 */
-    rung_link link;         /* from the level below; lends `trace` */
-    rung_link_trace *trace; /* owned; NULL: the link has none */
+    char *model_path;           /* against the directory of the file that names it; NULL: remote */
+    rung_remote_server *remote; /* owned; the server that has the model; only the top level may have one. NULL: none */
+    double speed;               /* time = profiled compute / speed, > 0 */
+    uint64_t memory_bytes;      /* 0: no limit */
+    bool has_link;              /* false for level 1 */
+    rung_link link;             /* from the level below; lends `trace` */
+    rung_link_trace *trace;     /* owned; NULL: the link has none */
 } rung_level_config;
 
 typedef struct rung_label_rename {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define LEVEL_PREFIX "levels[]."
+#define REMOTE_PREFIX "levels[].remote."
 #define LINK_PREFIX "levels[].link."
 
 static bool is_given(const rung_option_value *value)
@@ -108,13 +109,40 @@ static rung_status put_link(rung_buffer *out, const rung_cascade_config *config,
     return status;
 }
 
+/* The server that has the model, key by key as it was given. */
+static rung_status put_remote(rung_buffer *out, const rung_cascade_config *config, uint32_t level, rung_error *error)
+{
+    rung_status status = RUNG_OK;
+    rung_buffer_text(out, "    remote:\n");
+    for (rung_option_id id = RUNG_OPTION_LEVEL_REMOTE_PROTOCOL;
+         status == RUNG_OK && id <= RUNG_OPTION_LEVEL_REMOTE_DEADLINE; id++) {
+        const rung_option_value *value = rung_options_level_value(config->options, id, level);
+        const rung_option_spec *spec = rung_option_spec_of(id);
+        const char *key = spec->key + sizeof REMOTE_PREFIX - 1;
+        if (!is_given(value)) {
+            continue;
+        }
+        rung_buffer_text(out, "      ");
+        if (spec->type == RUNG_TYPE_PATH) {
+            status = put_path(out, key, value->directory, value->text, error);
+        } else {
+            rung_buffer_format(out, "%s: ", key);
+            put_quoted(out, value->text);
+            rung_buffer_text(out, "\n");
+        }
+    }
+    return status;
+}
+
 static rung_status put_level(rung_buffer *out, const rung_cascade_config *config, uint32_t level, rung_error *error)
 {
     static const rung_option_id figures[] = {RUNG_OPTION_LEVEL_SPEED, RUNG_OPTION_LEVEL_MEMORY};
     rung_buffer_text(out, "  - name: ");
     put_quoted(out, config->levels[level].name);
     rung_buffer_text(out, "\n");
-    rung_status status = put_path(out, "    model", NULL, config->levels[level].model_path, error);
+    rung_status status = config->levels[level].remote != NULL
+                             ? put_remote(out, config, level, error)
+                             : put_path(out, "    model", NULL, config->levels[level].model_path, error);
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         const rung_option_value *value = rung_options_level_value(config->options, figures[i], level);
         if (is_given(value)) {

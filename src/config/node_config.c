@@ -37,6 +37,7 @@ void rung_node_config_deinit(rung_node_config *config)
     for (size_t i = 0; i < RUNG_MAX_UPSTREAM_ADDRESSES; i++) {
         free(config->upstreams[i]);
     }
+    rung_remote_deinit(&config->remote);
     free(config->upstream_ca_file);
     free(config->upstream_token_file);
     rung_link_trace_free(config->link_trace);
@@ -437,6 +438,46 @@ static rung_status check_ca_file(const builder *b)
                : RUNG_OK;
 }
 
+/* A remote level of the cascade's file is the upstream of the level below it, as far as no flag says otherwise. */
+static rung_status take_remote_level(builder *b)
+{
+    static const rung_option_id pairs[][2] = {{RUNG_OPTION_LEVEL_REMOTE_PROTOCOL, RUNG_OPTION_UPSTREAM_PROTOCOL},
+                                              {RUNG_OPTION_LEVEL_REMOTE_ADDRESSES, RUNG_OPTION_UPSTREAM_ADDRESSES},
+                                              {RUNG_OPTION_LEVEL_REMOTE_MODEL, RUNG_OPTION_UPSTREAM_MODEL},
+                                              {RUNG_OPTION_LEVEL_REMOTE_INPUT, RUNG_OPTION_UPSTREAM_INPUT},
+                                              {RUNG_OPTION_LEVEL_REMOTE_TOKEN_FILE, RUNG_OPTION_UPSTREAM_TOKEN_FILE},
+                                              {RUNG_OPTION_LEVEL_REMOTE_CA_FILE, RUNG_OPTION_UPSTREAM_CA_FILE},
+                                              {RUNG_OPTION_LEVEL_REMOTE_DEADLINE, RUNG_OPTION_UPSTREAM_DEADLINE}};
+    rung_cascade_config *cascade = &b->node.cascade;
+    if (b->node.level >= cascade->num_levels || cascade->levels[b->node.level].remote == NULL) {
+        return RUNG_OK;
+    }
+    rung_status status = RUNG_OK;
+    for (size_t i = 0; status == RUNG_OK && i < sizeof pairs / sizeof pairs[0]; i++) {
+        const rung_option_value *value = rung_options_level_value(cascade->options, pairs[i][0], b->node.level);
+        if (is_given(value)) {
+            status = rung_options_put(cascade->options, pairs[i][1], 0, RUNG_SOURCE_FILE, value->origin,
+                                      value->directory, value->origin, value->text, b->error);
+        }
+    }
+    return status;
+}
+
+/* How the level above is asked: as it was fitted, which the calibration says where there is one already. */
+static rung_status take_protocol(builder *b)
+{
+    uint32_t above = b->node.level;
+    const rung_cascade_config *cascade = &b->node.cascade;
+    const rung_remote_server *level = cascade->levels[above].remote;
+    const rung_remote *known = level != NULL ? &level->remote
+                               : b->has_calibration && b->calibration.levels[above].is_remote
+                                   ? &b->calibration.levels[above].remote
+                                   : NULL;
+    const char *model = known != NULL && known->model != NULL ? known->model : cascade->levels[above].name;
+    return rung_remote_fill(cascade->options, model, known != NULL ? known->protocol : RUNG_PROTOCOL_RUNG,
+                            &b->node.remote, b->error);
+}
+
 static rung_status take_upstream(builder *b, const rung_host_port *listen)
 {
     const rung_option_value *addresses = value_of(b, RUNG_OPTION_UPSTREAM_ADDRESSES);
@@ -445,6 +486,9 @@ static rung_status take_upstream(builder *b, const rung_host_port *listen)
         return status == RUNG_OK ? check_no_upstream(b) : status;
     }
     status = take_addresses(b, addresses, listen);
+    if (status == RUNG_OK) {
+        status = take_protocol(b);
+    }
     if (status == RUNG_OK) {
         status = check_ca_file(b);
     }
@@ -502,6 +546,9 @@ static rung_status finish(builder *b)
     take_limits(b);
     rung_status status = take_listen(b, &listen);
     if (status == RUNG_OK) {
+        status = take_remote_level(b);
+    }
+    if (status == RUNG_OK) {
         status = take_upstream(b, &listen);
     }
     return status == RUNG_OK ? take_id(b) : status;
@@ -556,6 +603,11 @@ static rung_status load_from_cascade(const char *data_dir, const rung_options *o
     }
     if (status == RUNG_OK) {
         status = find_level(&b, cascade->num_levels, names);
+    }
+    if (status == RUNG_OK && cascade->levels[b.node.level - 1].remote != NULL) {
+        status = rung_fail(error, RUNG_INVALID,
+                           "%s: level %u (%s) is remote: another server has its model; serve the level below it",
+                           file_name(&b), b.node.level, cascade->levels[b.node.level - 1].name);
     }
     if (status == RUNG_OK) {
         uint32_t own = b.node.level - 1;

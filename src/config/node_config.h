@@ -5,8 +5,6 @@
 
 #include "config/cascade_config.h"
 
-#define RUNG_MAX_UPSTREAM_ADDRESSES 16
-
 typedef enum rung_log_level { RUNG_LOG_ERROR, RUNG_LOG_WARN, RUNG_LOG_INFO, RUNG_LOG_DEBUG } rung_log_level;
 
 /* Zero-initialise; release with rung_node_config_deinit. */
@@ -21,6 +19,7 @@ typedef struct rung_node_config {
     bool insecure;                                /* may listen beyond loopback without TLS */
     size_t num_upstreams;                         /* 0: this is the top of what it can reach */
     char *upstreams[RUNG_MAX_UPSTREAM_ADDRESSES]; /* "http://host:port[/prefix]", no slash at the end */
+    rung_remote remote;                           /* how they are asked; without labels, which are the calibration's */
     char *upstream_ca_file;                       /* NULL: the system's */
     char *upstream_token_file;                    /* NULL: none */
     double upstream_deadline_s;                   /* at most deadline_s */

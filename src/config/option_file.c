@@ -170,6 +170,7 @@ static rung_status check_item(const walk *w, rung_option_id id, const rung_yaml_
         return rung_yaml_fail(w->yaml, item, w->error, RUNG_INVALID, "%s: entry %zu is not %s", spec->key, position,
                               spec->type == RUNG_TYPE_NUMBERS  ? "a number"
                               : spec->type == RUNG_TYPE_LEVELS ? "a level's number"
+                              : spec->type == RUNG_TYPE_NAMES  ? "one name without commas"
                                                                : "one address");
     }
     char context[MAX_CONTEXT_BYTES];

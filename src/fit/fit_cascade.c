@@ -18,8 +18,10 @@ typedef struct fit_run {
     const rung_dataset *data;
     const rung_fit_options *options;
     rung_calibration_file *file;
-    uint32_t *top_labels; /* [count] what the top level says of the full text */
-    float *top_targets;   /* [count, num_classes] how sure it is, without labels; NULL with them */
+    rung_remote_client *client; /* of the top level, where that is remote; else NULL */
+    const char **columns;       /* its labels in the order of its probabilities, renamed; NULL: the cascade's */
+    uint32_t *top_labels;       /* [count] what the top level says of the full text */
+    float *top_targets;         /* [count, num_classes] how sure it is, without labels; NULL with them */
     rung_fit_truth truth;
     rung_policy policy; /* with the thresholds chosen so far */
     rung_reach reach;
@@ -35,25 +37,31 @@ static size_t count_of(const fit_run *run)
     return run->data->count;
 }
 
-/* Logits of exit `exit` (0-based) of input i within a record [count, layers, classes]. */
-static const float *exit_logits(const float *record, const rung_model *model, size_t i, size_t exit)
+/* What one level says of every input at full text. */
+typedef struct level_record {
+    uint32_t level;
+    size_t num_layers, num_classes;
+    float *logits; /* [count, num_layers, num_classes] */
+} level_record;
+
+/* Logits of exit `exit` (0-based) of input i. */
+static const float *exit_logits(const level_record *record, size_t i, size_t exit)
 {
-    return record + (i * model->config.num_layers + exit) * model->config.num_labels;
+    return record->logits + (i * record->num_layers + exit) * record->num_classes;
 }
 
 /* The same of all inputs. */
-static rung_fit_logits logits_of_exit(const fit_run *run, const float *record, const rung_model *model, size_t exit)
+static rung_fit_logits logits_of_exit(const fit_run *run, const level_record *record, size_t exit)
 {
-    size_t classes = model->config.num_labels;
-    return (rung_fit_logits){.logits = exit_logits(record, model, 0, exit),
-                             .stride = model->config.num_layers * classes,
+    return (rung_fit_logits){.logits = exit_logits(record, 0, exit),
+                             .stride = record->num_layers * record->num_classes,
                              .n = count_of(run),
-                             .num_classes = classes};
+                             .num_classes = record->num_classes};
 }
 
 /* Accuracy and calibration error of a fitted exit. */
-static rung_status score_exit(const fit_run *run, const float *record, const rung_model *model, size_t exit,
-                              rung_calibration_exit *out, rung_error *error)
+static rung_status score_exit(const fit_run *run, const level_record *record, size_t exit, rung_calibration_exit *out,
+                              rung_error *error)
 {
     size_t classes = run->cascade.num_classes;
     double *probabilities = rung_alloc(count_of(run), classes * sizeof *probabilities, "probabilities", error);
@@ -62,7 +70,7 @@ static rung_status score_exit(const fit_run *run, const float *record, const run
     }
     rung_level_calibration calibration = {.num_exits = 1, .temperature = &out->temperature, .shape = &out->shape};
     for (size_t i = 0; i < count_of(run); i++) {
-        rung_calibrated_probabilities(&calibration, 1, exit_logits(record, model, i, exit), classes,
+        rung_calibrated_probabilities(&calibration, 1, exit_logits(record, i, exit), classes,
                                       probabilities + i * classes);
     }
     rung_scores scores = {0};
@@ -73,12 +81,19 @@ static rung_status score_exit(const fit_run *run, const float *record, const run
     return status;
 }
 
-static rung_status fit_exit(const fit_run *run, const float *record, const rung_model *model, size_t exit,
-                            rung_calibration_exit *out, rung_error *error)
+/* What messages call the source of a level's logits. */
+static const char *source_of(const fit_run *run, uint32_t level)
 {
-    rung_fit_logits logits = logits_of_exit(run, record, model, exit);
-    bool own_targets = run->top_targets != NULL && model == run->cascade.level[run->cascade.num_levels - 1].model &&
-                       exit + 1 == model->config.num_layers;
+    const rung_cascade_level *of = &run->cascade.level[level - 1];
+    return of->model != NULL ? of->model->path : of->name;
+}
+
+static rung_status fit_exit(const fit_run *run, const level_record *record, size_t exit, rung_calibration_exit *out,
+                            rung_error *error)
+{
+    rung_fit_logits logits = logits_of_exit(run, record, exit);
+    bool own_targets =
+        run->top_targets != NULL && record->level == run->cascade.num_levels && exit + 1 == record->num_layers;
     rung_shape_fit fit;
     rung_status status = rung_fit_shape(&logits, run->truth.labels, run->top_targets, &fit, error);
     if (status == RUNG_OK) {
@@ -87,19 +102,19 @@ static rung_status fit_exit(const fit_run *run, const float *record, const rung_
                                        .shape = own_targets ? 1 : fit.shape, /* it is what the others are measured by */
                                        .nll_before = fit.nll_before,
                                        .nll_after = own_targets ? fit.nll_before : fit.nll};
-        status = score_exit(run, record, model, exit, out, error);
+        status = score_exit(run, record, exit, out, error);
     }
-    return status == RUNG_OK ? RUNG_OK : rung_fail_in(error, "%s, exit %zu", model->path, exit + 1);
+    return status == RUNG_OK ? RUNG_OK : rung_fail_in(error, "%s, exit %zu", source_of(run, record->level), exit + 1);
 }
 
 /* What the top level says of the full texts, and without labels how sure it is. */
-static void keep_top(fit_run *run, const float *record, const rung_model *model)
+static void keep_top(fit_run *run, const level_record *record)
 {
     size_t classes = run->cascade.num_classes;
-    size_t last = model->config.num_layers - 1;
+    size_t last = record->num_layers - 1;
     double probabilities[RUNG_MAX_LABELS];
     for (size_t i = 0; i < count_of(run); i++) {
-        const float *logits = exit_logits(record, model, i, last);
+        const float *logits = exit_logits(record, i, last);
         run->top_labels[i] = rung_argmax_logits(logits, classes);
         rung_softmax(logits, classes, 1, probabilities);
         for (size_t c = 0; run->top_targets != NULL && c < classes; c++) {
@@ -109,44 +124,60 @@ static void keep_top(fit_run *run, const float *record, const rung_model *model)
 }
 
 /* What each label's votes of this level count. */
-static rung_status fit_class_accuracy(const fit_run *run, const float *record, const rung_model *model,
-                                      rung_calibration_level *out, rung_error *error)
+static rung_status fit_class_accuracy(const fit_run *run, const level_record *record, rung_calibration_level *out,
+                                      rung_error *error)
 {
     out->class_accuracy = rung_alloc(run->cascade.num_classes, sizeof *out->class_accuracy, "calibration", error);
     if (out->class_accuracy == NULL) {
         return RUNG_NO_MEMORY;
     }
-    rung_fit_logits last = logits_of_exit(run, record, model, model->config.num_layers - 1);
+    rung_fit_logits last = logits_of_exit(run, record, record->num_layers - 1);
     rung_class_accuracy(&last, run->truth.labels, out->class_accuracy);
     return RUNG_OK;
+}
+
+/* The full texts, as the server of a remote level is asked them. */
+static rung_status record_remote(const fit_run *run, float *logits, rung_error *error)
+{
+    rung_payload *texts = rung_alloc(count_of(run), sizeof *texts, "record", error);
+    if (texts == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count_of(run); i++) {
+        const rung_input *input = &run->data->inputs[i];
+        texts[i] = (rung_payload){.text = {input->text, input->text_bytes},
+                                  .pair = {input->text_pair, input->text_pair_bytes}};
+    }
+    rung_status status =
+        rung_remote_client_ask(run->client, texts, NULL, count_of(run), run->options->progress, logits, error);
+    free(texts);
+    return status;
 }
 
 /* Records the level at full text and fits each exit. */
 static rung_status fit_exits(fit_run *run, uint32_t level, rung_error *error)
 {
-    const rung_model *model = run->cascade.level[level - 1].model;
-    size_t layers = model->config.num_layers;
     rung_calibration_level *out = &run->file->levels[level - 1];
-    float *record = rung_alloc(count_of(run), layers * run->cascade.num_classes * sizeof *record, "record", error);
-    if (record == NULL) {
+    level_record record = {.level = level, .num_layers = out->num_layers, .num_classes = run->cascade.num_classes};
+    record.logits =
+        rung_alloc(count_of(run), record.num_layers * record.num_classes * sizeof *record.logits, "record", error);
+    if (record.logits == NULL) {
         return RUNG_NO_MEMORY;
     }
-    rung_status status =
-        rung_fit_record(&run->cascade, level, run->data->inputs, count_of(run), run->options->progress, record, error);
+    rung_status status = out->is_remote ? record_remote(run, record.logits, error)
+                                        : rung_fit_record(&run->cascade, level, run->data->inputs, count_of(run),
+                                                          run->options->progress, record.logits, error);
     if (status == RUNG_OK && level == run->cascade.num_levels) {
-        keep_top(run, record, model);
+        keep_top(run, &record);
     }
-    size_t fitted = 0;
-    for (size_t exit = 0; status == RUNG_OK && exit < layers; exit++) {
-        if (rung_model_has_exit(model, exit)) {
-            status = fit_exit(run, record, model, exit, &out->exits[fitted++], error);
-        }
+    for (size_t e = 0; status == RUNG_OK && e < out->num_exits; e++) {
+        status = fit_exit(run, &record, out->exits[e].layer - 1, &out->exits[e], error);
     }
     if (status == RUNG_OK) {
         out->accuracy = out->exits[out->num_exits - 1].accuracy;
-        status = fit_class_accuracy(run, record, model, out, error);
+        status = fit_class_accuracy(run, &record, out, error);
     }
-    free(record);
+    free(record.logits);
     return status;
 }
 
@@ -361,6 +392,8 @@ static rung_status start_run(fit_run *run, const rung_cascade *cascade, rung_err
 static void end_run(fit_run *run)
 {
     rung_reach_deinit(&run->reach);
+    rung_remote_client_close(run->client);
+    free(run->columns);
     free(run->top_labels);
     free(run->top_targets);
     free(run->confidence);
@@ -369,11 +402,78 @@ static void end_run(fit_run *run)
     free(run->mends);
 }
 
+/* The labels of a remote level that were configured: those of the cascade, each once, in the order of its probabilities. */
+static rung_status take_columns(fit_run *run, const rung_remote *remote, rung_error *error)
+{
+    const rung_cascade *cascade = &run->cascade;
+    if (remote->num_labels == 0) {
+        return RUNG_OK;
+    }
+    if (remote->num_labels != cascade->num_classes) {
+        return rung_fail(error, RUNG_MISMATCH, "levels[].remote.labels has %zu labels; the models have %u",
+                         remote->num_labels, cascade->num_classes);
+    }
+    run->columns = rung_alloc(cascade->num_classes, sizeof *run->columns, "labels", error);
+    if (run->columns == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t i = 0; i < remote->num_labels; i++) {
+        uint32_t unused;
+        run->columns[i] = rung_cascade_config_rename(&cascade->config, remote->labels[i]);
+        rung_status status = rung_cascade_find_label(cascade, remote->labels[i], 0, &unused, error);
+        for (size_t j = 0; status == RUNG_OK && j < i; j++) {
+            if (strcmp(run->columns[i], run->columns[j]) == 0) {
+                status = rung_fail(error, RUNG_MISMATCH, "label %zu is label %zu after renaming", i, j);
+            }
+        }
+        if (status != RUNG_OK) {
+            return rung_fail_in(error, "levels[].remote.labels");
+        }
+    }
+    return RUNG_OK;
+}
+
+/* The client of a remote top level, and what its server says of the model. */
+static rung_status open_remote(fit_run *run, rung_error *error)
+{
+    uint32_t top = run->cascade.num_levels - 1;
+    const rung_remote_server *server = run->cascade.config.levels[top].remote;
+    if (!run->cascade.level[top].is_remote) {
+        return RUNG_OK;
+    }
+    rung_calibration_level *out = &run->file->levels[top];
+    rung_status status = take_columns(run, &server->remote, error);
+    if (status == RUNG_OK) {
+        const rung_remote_client_options options = {.server = server,
+                                                    .name = run->cascade.level[top].name,
+                                                    .reader = {.num_classes = run->cascade.num_classes,
+                                                               .labels = run->cascade.labels,
+                                                               .columns = run->columns,
+                                                               .names = &run->cascade.config}};
+        status = rung_remote_client_open(&options, &run->client, error);
+    }
+    if (status == RUNG_OK) {
+        const rung_model_identity *identity = rung_remote_client_identity(run->client);
+        memcpy(out->model_sha256, identity->sha256, sizeof out->model_sha256);
+        status = set_name(&out->identity, identity->text, error);
+    }
+    out->remote.protocol = server->remote.protocol;
+    if (status == RUNG_OK && server->remote.model != NULL) {
+        status = set_name(&out->remote.model, server->remote.model, error);
+    }
+    return status == RUNG_OK && run->columns != NULL
+               ? rung_remote_set_labels(&out->remote, run->columns, run->cascade.num_classes, error)
+               : status;
+}
+
 static rung_status fit_file(fit_run *run, rung_error *error)
 {
     uint32_t num_levels = run->cascade.num_levels;
+    rung_status status = open_remote(run, error);
     /* The top first: without labels the others are measured by it. */
-    rung_status status = fit_exits(run, num_levels, error);
+    if (status == RUNG_OK) {
+        status = fit_exits(run, num_levels, error);
+    }
     for (uint32_t level = 1; status == RUNG_OK && level < num_levels; level++) {
         status = fit_exits(run, level, error);
     }
@@ -385,6 +485,7 @@ static rung_status fit_file(fit_run *run, rung_error *error)
         return status;
     }
     status = rung_reach_init(&run->reach, &run->cascade, run->data->inputs, count_of(run), error);
+    run->reach.client = run->client;
     for (uint32_t level = 1; status == RUNG_OK && level < num_levels; level++) {
         status = fit_lower_level(run, level, error);
     }
@@ -421,7 +522,7 @@ rung_status rung_fit_cascade(const rung_cascade *cascade, const rung_dataset *da
     rung_status status = check_data(cascade, data, options, error);
     /* A calibration vouches for its models by their hashes, which loading takes on trust: here they are worked out. */
     for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
-        status = rung_model_verify(cascade->level[l].model, error);
+        status = cascade->level[l].model != NULL ? rung_model_verify(cascade->level[l].model, error) : RUNG_OK;
     }
     if (status == RUNG_OK) {
         status = start_file(cascade, data, options, &made, error);

@@ -25,6 +25,9 @@ void rung_task_heads_deinit(rung_task_heads *heads)
 /* How many layers of the level, from the first, get a head. */
 static size_t layers_wanted(const rung_cascade_level *level, bool early)
 {
+    if (level->model == NULL) {
+        return 0; /* another server has it */
+    }
     size_t layers = level->model->config.num_layers;
     if (level->has_task_labels) {
         return layers;

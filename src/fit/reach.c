@@ -6,6 +6,7 @@
 #include "cascade/ensemble.h"
 #include "fit/chunks.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,8 @@ rung_status rung_reach_init(rung_reach *reach, const rung_cascade *cascade, cons
     rung_reach made = {.cascade = cascade, .policy = cascade->policy, .count = count};
     for (size_t l = 0; l < levels; l++) {
         made.policy.offload.threshold[l] = 1;
-        size_t hidden = cascade->level[l].model->config.hidden_size;
+        const rung_model *model = cascade->level[l].model;
+        size_t hidden = model != NULL ? model->config.hidden_size : 0;
         made.states_floats = hidden > made.states_floats ? hidden : made.states_floats;
     }
     made.trails = rung_alloc(count, sizeof *made.trails, "requests", error);
@@ -137,14 +139,14 @@ static rung_status begin(const level_run *shared, runner *self, size_t slot, siz
     return status;
 }
 
-static void keep(const level_run *shared, const rung_visit *visit, size_t input)
+static void keep(const level_run *shared, const rung_request *machine, size_t num_tokens, size_t input)
 {
     rung_reach *reach = shared->reach;
     size_t classes = reach->cascade->num_classes;
     size_t at = (shared->level - 1) * reach->count + input;
-    const rung_level_result *own = &visit->machine.results[shared->level - 1];
-    reach->found[at] = (rung_found){
-        .exit_layer = own->exit_layer, .num_tokens = (uint32_t)visit->job.num_tokens, .confidence = own->confidence};
+    const rung_level_result *own = &machine->results[shared->level - 1];
+    reach->found[at] =
+        (rung_found){.exit_layer = own->exit_layer, .num_tokens = (uint32_t)num_tokens, .confidence = own->confidence};
     memcpy(reach->probabilities + at * classes, own->probabilities, classes * sizeof *own->probabilities);
 }
 
@@ -159,7 +161,7 @@ static rung_status finish(const level_run *shared, runner *self, size_t slot, si
             return rung_fail(error, RUNG_INVALID, "%s: the logits are not numbers",
                              shared->reach->cascade->level[shared->level - 1].model->path);
         }
-        keep(shared, visit, input);
+        keep(shared, &visit->machine, visit->job.num_tokens, input);
     }
     if (shared->level == shared->reach->cascade->num_levels) {
         return RUNG_OK;
@@ -205,6 +207,54 @@ static void work(void *context, size_t index)
     close_runner(&self);
 }
 
+/* A remote level's replies as its own node would make its results of them, by the same machine. */
+static rung_status keep_replies(const level_run *shared, const float *logits, size_t count, rung_error *error)
+{
+    rung_reach *reach = shared->reach;
+    uint32_t classes = reach->cascade->num_classes;
+    double *workspace = rung_alloc((size_t)RUNG_REQUEST_WORKSPACE * classes, sizeof *workspace, "request", error);
+    if (workspace == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t input = shared->inputs[i];
+        rung_request machine;
+        rung_request_init(&machine, &reach->policy, &reach->cascade->calibration, shared->level, 1,
+                          reach->trails[input].key, workspace);
+        take_prior(reach, shared->level, input, &machine);
+        rung_request_step(&machine, &(rung_event){.kind = RUNG_EVENT_START});
+        rung_request_step(&machine, &(rung_event){.kind = RUNG_EVENT_LOCAL_DONE,
+                                                  .exit_layer = 1,
+                                                  .num_layers = 1,
+                                                  .logits = logits + i * classes});
+        keep(shared, &machine, 0, input);
+    }
+    free(workspace);
+    return RUNG_OK;
+}
+
+static rung_status ask_remote(const level_run *shared, size_t count, const rung_progress *progress, rung_error *error)
+{
+    const rung_reach *reach = shared->reach;
+    rung_payload *texts = rung_alloc(count, sizeof *texts, "requests", error);
+    float *logits = rung_alloc(count, reach->cascade->num_classes * sizeof *logits, "record", error);
+    rung_status status = texts == NULL || logits == NULL ? RUNG_NO_MEMORY : RUNG_OK;
+    for (size_t i = 0; status == RUNG_OK && i < count; i++) {
+        const rung_stage *stage = &reach->trails[shared->inputs[i]].stage[shared->level % 2];
+        assert(!stage->tokens_arrived); /* no tokenizer is like that of a level that has none */
+        texts[i] = (rung_payload){.text = stage->text[0], .pair = stage->has_pair ? stage->text[1] : (rung_text){0}};
+    }
+    if (status == RUNG_OK) {
+        status = rung_remote_client_ask(reach->client, texts, shared->inputs, count, progress, logits, error);
+    }
+    if (status == RUNG_OK) {
+        status = keep_replies(shared, logits, count, error);
+    }
+    free(texts);
+    free(logits);
+    return status;
+}
+
 /* As the level above gets them: floats. */
 static void round_below(rung_reach *reach, uint32_t level)
 {
@@ -227,6 +277,11 @@ rung_status rung_reach_run(rung_reach *reach, uint32_t level, const rung_progres
         total += reach->trails[i].going;
     }
     round_below(reach, level);
+    if (reach->cascade->level[level - 1].is_remote) {
+        rung_status status = ask_remote(&shared, total, progress, error);
+        free(shared.inputs);
+        return status;
+    }
     rung_chunks_init(&shared.chunks, total, CHUNK, progress, "requests that reach it");
     rung_parallel(reach->cascade->threads, work, &shared);
     free(shared.inputs);

@@ -5,6 +5,7 @@
 #define RUNG_FIT_REACH_H
 
 #include "base/progress.h"
+#include "net/remote_client.h"
 #include "run/visit.h"
 
 /* What one level found for one input. */
@@ -24,6 +25,7 @@ typedef struct rung_trail {
 /* Zero-initialise; release with rung_reach_deinit. Arrays outlive the runs; those of a level are valid after it has run. */
 typedef struct rung_reach {
     const rung_cascade *cascade; /* with the temperatures that are fitted already */
+    rung_remote_client *client;  /* of a remote top level; the caller sets it; NULL: there is none */
     rung_policy policy;          /* the cascade's, sending everything up */
     size_t count;
     rung_trail *trails; /* [count] */
@@ -40,7 +42,7 @@ rung_status rung_reach_init(rung_reach *reach, const rung_cascade *cascade, cons
                             rung_error *error) RUNG_WARN_UNUSED;
 void rung_reach_deinit(rung_reach *reach);
 
-/* Runs `level` (1-based, rising by one from call to call) on the inputs that are going, on all threads of the cascade. An input that cannot be read, or
+/* Runs `level` (1-based, rising by one from call to call) on the inputs that are going, on all threads of the cascade; a remote one is asked. An input that cannot be read, or
  * for which the model gives no numbers, fails the call with its position. */
 rung_status rung_reach_run(rung_reach *reach, uint32_t level, const rung_progress *progress,
                            rung_error *error) RUNG_WARN_UNUSED;

@@ -54,6 +54,8 @@ struct rung_upstream {
     double created_s; /* the emulated network's clock is 0 then */
     rung_prng prng;   /* of the back-off */
     double retries;   /* that may be spent */
+    void (*came_back)(void *context, size_t address);
+    void *came_back_context;
     rung_call *calls; /* list */
     rung_upstream_health health;
     double replies_s[NUM_REPLIES]; /* times of the last ones, in a ring */
@@ -103,34 +105,6 @@ static double network_now(const rung_upstream *upstream)
     return rung_clock_s() - upstream->created_s;
 }
 
-/* What every transfer has in common: its handle, or NULL without memory for it. An option that could not be set may not be left out: without
- * CAINFO or PROXY the call would go elsewhere than was said. */
-static CURL *make_easy(const rung_upstream *upstream, const char *url)
-{
-    CURL *easy = curl_easy_init();
-    if (easy == NULL) {
-        return NULL;
-    }
-    bool set = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && /* nor what the environment says */
-               (upstream->ca_file == NULL || curl_easy_setopt(easy, CURLOPT_CAINFO, upstream->ca_file) == CURLE_OK);
-    if (!set) {
-        curl_easy_cleanup(easy);
-        return NULL;
-    }
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075700
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a stopped call does not wait for its name to be resolved */
-#endif
-    return easy;
-}
-
 /* Addresses. */
 
 static size_t drop_body(char *data, size_t one, size_t count, void *context)
@@ -143,7 +117,7 @@ static size_t drop_body(char *data, size_t one, size_t count, void *context)
 static bool start_probe(address *at)
 {
     const rung_upstream *upstream = at->upstream;
-    CURL *easy = make_easy(upstream, at->probe_url);
+    CURL *easy = rung_upstream_make_easy(at->probe_url, upstream->ca_file);
     if (easy == NULL) {
         return false;
     }
@@ -225,6 +199,14 @@ static bool enter_address(rung_call *call, const address *other)
     return true;
 }
 
+static void came_back(const address *at)
+{
+    const rung_upstream *upstream = at->upstream;
+    if (upstream->came_back != NULL) {
+        upstream->came_back(upstream->came_back_context, (size_t)(at - upstream->addresses));
+    }
+}
+
 static void leave_address(rung_call *call, verdict said)
 {
     address *at = call->at;
@@ -237,6 +219,8 @@ static void leave_address(rung_call *call, verdict said)
         rung_circuit_left(&at->circuit, call->trial);
     } else if (rung_circuit_ended(&at->circuit, call->trial, said == ADDRESS_FAILED)) {
         wait_for_return(at);
+    } else if (call->trial && said == ADDRESS_WELL) {
+        came_back(at);
     }
 }
 
@@ -371,7 +355,7 @@ static long connect_timeout_ms(const rung_call *call)
 /* Sends the call to call->at. */
 static rung_status begin_http(rung_call *call, rung_error *error)
 {
-    CURL *easy = make_easy(call->upstream, call->at->url);
+    CURL *easy = rung_upstream_make_easy(call->at->url, call->upstream->ca_file);
     if (easy == NULL) {
         return rung_fail(error, RUNG_NO_MEMORY, "out of memory for a call of the next level");
     }
@@ -705,6 +689,8 @@ static rung_status copy_options(rung_upstream *upstream, const rung_upstream_opt
     upstream->max_reply_bytes = options->max_reply_bytes;
     upstream->seed = options->seed;
     upstream->link_index = options->link_index;
+    upstream->came_back = options->came_back;
+    upstream->came_back_context = options->came_back_context;
     upstream->prng.state = options->backoff_seed;
     upstream->created_s = rung_clock_s();
     upstream->retries = FIRST_RETRIES;

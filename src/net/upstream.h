@@ -25,6 +25,9 @@ typedef struct rung_upstream_options {
     uint64_t seed;                /* of the link's random numbers: the same everywhere */
     uint64_t backoff_seed;        /* of the jitter of circuits: one's own */
     uint32_t link_index;          /* as in rung_link_prng */
+    /* From the loop: a call went well at an address (its index) whose circuit was open; NULL: nobody wants to know. */
+    void (*came_back)(void *context, size_t address);
+    void *came_back_context;
 } rung_upstream_options;
 
 typedef enum rung_call_outcome {

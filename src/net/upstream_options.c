@@ -2,11 +2,14 @@
 #include "net/upstream_options.h"
 
 #include "base/buffer.h"
+#include "base/file.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define MAX_TOKEN_BYTES 4096
 #define QUOTED 200 /* characters of a user's text in a message */
 
 static bool has_part(CURLU *url, CURLUPart part)
@@ -180,5 +183,67 @@ rung_status rung_upstream_make_headers(const struct curl_slist *authorization, c
         return status;
     }
     *headers = list;
+    return RUNG_OK;
+}
+
+/* An option that could not be set may not be left out: without CAINFO or PROXY the call would go elsewhere than was said. */
+CURL *rung_upstream_make_easy(const char *url, const char *ca_file)
+{
+    CURL *easy = curl_easy_init();
+    if (easy == NULL) {
+        return NULL;
+    }
+    bool set = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && /* nor what the environment says */
+               (ca_file == NULL || curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK);
+    if (!set) {
+        curl_easy_cleanup(easy);
+        return NULL;
+    }
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a stopped call does not wait for its name to be resolved */
+#endif
+    return easy;
+}
+
+/* Whether it can stand in a header: nothing else could be meant by it than what was sent. */
+static bool is_token(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f) {
+            return false;
+        }
+    }
+    return length > 0;
+}
+
+/* The token is the file's first line. */
+rung_status rung_upstream_read_token(const char *path, char **token, rung_error *error)
+{
+    size_t bytes = 0;
+    size_t length = 0;
+    *token = NULL;
+    rung_status status = path == NULL ? RUNG_OK : rung_read_file(path, MAX_TOKEN_BYTES, token, &bytes, error);
+    if (status != RUNG_OK || path == NULL) {
+        return status;
+    }
+    while (length < bytes && (*token)[length] != '\r' && (*token)[length] != '\n') {
+        length++;
+    }
+    if (!is_token(*token, length)) {
+        free(*token);
+        *token = NULL;
+        return rung_fail(error, RUNG_INVALID,
+                         "%s: holds no token: its first line must not be empty or hold spaces or control characters",
+                         path);
+    }
+    (*token)[length] = '\0';
     return RUNG_OK;
 }

@@ -20,4 +20,10 @@ rung_status rung_upstream_authorize(const char *token, struct curl_slist **autho
 rung_status rung_upstream_make_headers(const struct curl_slist *authorization, const rung_call_request *request,
                                        struct curl_slist **headers, rung_error *error) RUNG_WARN_UNUSED;
 
+/* What every transfer has in common: its handle, to be cleaned up with curl_easy_cleanup, or NULL without memory for it. ca_file: NULL: the system's. */
+CURL *rung_upstream_make_easy(const char *url, const char *ca_file);
+
+/* The first line of the file; NULL for path NULL; free() it. RUNG_INVALID: it holds no token. */
+rung_status rung_upstream_read_token(const char *path, char **token, rung_error *error) RUNG_WARN_UNUSED;
+
 #endif

@@ -76,8 +76,9 @@ static rung_status take_labels(rung_cascade *cascade, rung_error *error)
         cascade->labels[c] = first != NULL ? label_of(cascade, 0, c) : file->labels[c];
     }
     cascade->labels_are_the_datas = true;
-    for (uint32_t l = 0; l < cascade->num_levels; l++) {
-        cascade->labels_are_the_datas = cascade->labels_are_the_datas && cascade->level[l].has_task_labels;
+    for (uint32_t l = 0; l < cascade->num_levels; l++) { /* a server's labels have the names of the others */
+        const rung_cascade_level *level = &cascade->level[l];
+        cascade->labels_are_the_datas = cascade->labels_are_the_datas && (level->has_task_labels || level->is_remote);
     }
     return RUNG_OK;
 }
@@ -269,6 +270,26 @@ static rung_status take_options(rung_cascade *cascade, const rung_open_options *
     return rung_kernels_select(options->isa, &cascade->kernels, error);
 }
 
+/* What is opened of a cascade. */
+typedef struct opening {
+    uint32_t only_level; /* 0: all levels */
+    bool for_fit;
+    const rung_new_task *task; /* NULL: none */
+} opening;
+
+/* What another server runs is asked by a node, and recorded by a fit. */
+static rung_status check_remote(const rung_cascade *cascade, uint32_t only_level, bool for_fit, rung_error *error)
+{
+    uint32_t top = cascade->num_levels - 1;
+    if (cascade->config.levels[top].remote == NULL || for_fit || (only_level != 0 && only_level != top + 1)) {
+        return RUNG_OK;
+    }
+    return rung_fail(error, RUNG_UNSUPPORTED,
+                     "level %u (%s) is remote: only rung serve and rung fit ask the server that has its model; serve "
+                     "the level below it with rung serve --level %s",
+                     top + 1, cascade->config.levels[top].name, cascade->config.levels[top > 0 ? top - 1 : 0].name);
+}
+
 /* A level whose model is not opened still has its name and its link. */
 static rung_status open_models(rung_cascade *cascade, uint32_t only_level, rung_error *error)
 {
@@ -282,17 +303,24 @@ static rung_status open_models(rung_cascade *cascade, uint32_t only_level, rung_
     for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
         cascade->level[l].name = cascade->config.levels[l].name;
         cascade->level[l].link = cascade->config.levels[l].link;
-        if (only_level == 0 || l + 1 == only_level) {
+        cascade->level[l].is_remote = cascade->config.levels[l].remote != NULL;
+        cascade->level[l].speed = 1;
+        if (!cascade->level[l].is_remote && (only_level == 0 || l + 1 == only_level)) {
             status = open_level(cascade, l, error);
         }
     }
     return status;
 }
 
-static rung_status open_parts(rung_cascade *cascade, uint32_t only_level, const rung_open_options *options,
-                              const rung_new_task *task, rung_error *error)
+static rung_status open_parts(rung_cascade *cascade, const opening *how, const rung_open_options *options,
+                              rung_error *error)
 {
+    uint32_t only_level = how->only_level;
+    const rung_new_task *task = how->task;
     rung_status status = take_options(cascade, options, error);
+    if (status == RUNG_OK) {
+        status = check_remote(cascade, only_level, how->for_fit, error);
+    }
     if (status == RUNG_OK) {
         status = open_models(cascade, only_level, error);
     }
@@ -318,8 +346,8 @@ static rung_status open_parts(rung_cascade *cascade, uint32_t only_level, const 
     return status;
 }
 
-static rung_status open_new(rung_cascade_config *config, uint32_t only_level, const rung_open_options *options,
-                            const rung_new_task *task, rung_cascade **cascade, rung_error *error)
+static rung_status open_new(rung_cascade_config *config, const opening *how, const rung_open_options *options,
+                            rung_cascade **cascade, rung_error *error)
 {
     static const rung_open_options defaults = {0};
     rung_cascade *made = rung_alloc(1, sizeof *made, "cascade", error);
@@ -331,7 +359,7 @@ static rung_status open_new(rung_cascade_config *config, uint32_t only_level, co
     *config = (rung_cascade_config){0};
     made->num_levels = made->config.num_levels;
     pthread_mutex_init(&made->lock, NULL);
-    rung_status status = open_parts(made, only_level, options != NULL ? options : &defaults, task, error);
+    rung_status status = open_parts(made, how, options != NULL ? options : &defaults, error);
     if (status != RUNG_OK) {
         rung_cascade_close(made);
         return status;
@@ -343,19 +371,19 @@ static rung_status open_new(rung_cascade_config *config, uint32_t only_level, co
 rung_status rung_cascade_open_config(rung_cascade_config *config, const rung_open_options *options,
                                      rung_cascade **cascade, rung_error *error)
 {
-    return open_new(config, 0, options, NULL, cascade, error);
+    return open_new(config, &(opening){0}, options, cascade, error);
 }
 
 rung_status rung_cascade_open_level(rung_cascade_config *config, uint32_t only_level, const rung_open_options *options,
                                     rung_cascade **cascade, rung_error *error)
 {
-    return open_new(config, only_level, options, NULL, cascade, error);
+    return open_new(config, &(opening){.only_level = only_level}, options, cascade, error);
 }
 
 rung_status rung_cascade_open_for_fit(rung_cascade_config *config, const rung_open_options *options,
                                       const rung_new_task *task, rung_cascade **cascade, rung_error *error)
 {
-    return open_new(config, 0, options, task, cascade, error);
+    return open_new(config, &(opening){.for_fit = true, .task = task}, options, cascade, error);
 }
 
 /* A cascade.yaml describes levels; anything else is a model, alone. */

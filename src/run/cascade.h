@@ -16,6 +16,7 @@
 typedef struct rung_cascade_level {
     const char *name;     /* of the configuration */
     rung_model *model;    /* NULL: another process has it */
+    bool is_remote;       /* that process is a server of another kind (config/remote_config.h) */
     double speed;         /* time = measured compute / speed */
     rung_link link;       /* from the level below; unused at level 1 */
     uint32_t *class_of;   /* [num_classes] the cascade's class of the model's class c; NULL without model */
@@ -68,7 +69,8 @@ typedef struct rung_new_task {
     const rung_error *why_none; /* when num_labels is 0: the failure if they are needed */
 } rung_new_task;
 
-/* The same for a fit: levels that are to get heads have them, all zeros, after every layer (has_task_labels). labels are copied. */
+/* The same for a fit, which alone may have a remote level, whose model is NULL: levels that are to get heads have them, all zeros, after every layer
+ * (has_task_labels). task NULL: none get heads. labels are copied. */
 rung_status rung_cascade_open_for_fit(rung_cascade_config *config, const rung_open_options *options,
                                       const rung_new_task *task, rung_cascade **cascade,
                                       rung_error *error) RUNG_WARN_UNUSED;

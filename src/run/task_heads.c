@@ -115,7 +115,7 @@ static rung_status attach_empty(rung_model *model, const char *const *labels, si
 static const rung_model *first_classifier(const rung_cascade *cascade)
 {
     for (uint32_t l = 0; l < cascade->num_levels; l++) {
-        if (cascade->level[l].model->config.num_labels > 0) {
+        if (cascade->level[l].model != NULL && cascade->level[l].model->config.num_labels > 0) {
             return cascade->level[l].model;
         }
     }
@@ -134,6 +134,9 @@ rung_status rung_attach_empty_heads(rung_cascade *cascade, const rung_new_task *
     }
     for (uint32_t l = 0; status == RUNG_OK && l < cascade->num_levels; l++) {
         rung_cascade_level *level = &cascade->level[l];
+        if (level->model == NULL) {
+            continue; /* another server has it */
+        }
         level->has_task_labels = task->all_levels || level->model->config.num_labels == 0;
         if (!level->has_task_labels) {
             continue;

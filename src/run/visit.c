@@ -284,6 +284,9 @@ static rung_status prune_to_tokens(rung_visit *visit, const rung_stage *from, ru
  * kept, and only text can say it. Nor do those of several windows: the next level takes the ids of one. */
 static bool sends_tokens(const rung_visit *visit, const rung_stage *stage)
 {
+    if (visit->writer != NULL) {
+        return false;
+    }
     return stage->tokens_arrived || (visit->policy->prune.unit != RUNG_PRUNE_WORD && own_level(visit)->tokens_travel &&
                                      stage->tokens.truncated_tokens == 0 && visit->windows.count == 0);
 }
@@ -311,6 +314,13 @@ static rung_status make_next_stage(rung_visit *visit, rung_stage *from, rung_sta
 rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to, rung_buffer *body, rung_error *error)
 {
     double started_s = rung_thread_cpu_s();
+    if (visit->writer != NULL && from->tokens_arrived) {
+        return rung_fail(
+            error, RUNG_UNSUPPORTED,
+            "token ids came, but the level above level %u (%s) reads text only; run rung fit again and use "
+            "its calibration at every level",
+            visit->level, own_level(visit)->name);
+    }
     rung_status status = make_next_stage(visit, from, to, error);
     if (status != RUNG_OK) {
         return status;
@@ -319,7 +329,11 @@ rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to,
                             .pair = to->has_pair ? to->text[1] : (rung_text){0},
                             .tokens = to->tokens_arrived ? &to->tokens : NULL};
     size_t before = body->length;
-    rung_message_request(body, &visit->machine, &payload, visit->cascade->num_classes, visit->policy_name);
+    if (visit->writer != NULL) {
+        visit->writer->write(visit->writer->context, &payload, body);
+    } else {
+        rung_message_request(body, &visit->machine, &payload, visit->cascade->num_classes, visit->policy_name);
+    }
     status = rung_buffer_check(body, "request", error);
     if (status != RUNG_OK) {
         return status;

@@ -34,8 +34,15 @@ uint64_t rung_input_key(uint64_t seed, const rung_input *input, size_t position)
 rung_status rung_stage_take_ids(rung_stage *stage, const rung_model *model, const int32_t *ids, size_t count,
                                 size_t pair_from, rung_error *error) RUNG_WARN_UNUSED;
 
+/* How a request is written for a next level that reads no message of ours: a server of another kind, which gets the text or pair and nothing else. */
+typedef struct rung_text_writer {
+    void (*write)(const void *context, const rung_payload *payload, rung_buffer *body);
+    const void *context;
+} rung_text_writer;
+
 typedef struct rung_visit {
     const rung_cascade *cascade;
+    const rung_text_writer *writer; /* lent; NULL: the next level reads run/message.h */
     const rung_policy *policy;
     const char *policy_name; /* travels with the request, lent; NULL: it asks for no policy of its own */
     uint32_t level;          /* 1-based */
@@ -80,7 +87,7 @@ unsigned rung_visit_watched(rung_visit *visit, double now_s);
 unsigned rung_visit_computed(rung_visit *visit, double now_s);
 
 /* At RUNG_ACTION_SEND: makes what the next level gets out of what came here, pruned when this level has read it, and appends the message to body.
- * `to` borrows from `from` what is not pruned. */
+ * `to` borrows from `from` what is not pruned. RUNG_UNSUPPORTED: token ids came, and the next level reads text only. */
 rung_status rung_visit_send(rung_visit *visit, rung_stage *from, rung_stage *to, rung_buffer *body,
                             rung_error *error) RUNG_WARN_UNUSED;
 

@@ -19,6 +19,7 @@ rung_status rung_errand_prepare(rung_errand *errand, rung_generation *generation
         }
         errand->visit_serial = generation->serial;
     }
+    errand->visit.writer = rung_generation_writer(generation);
     errand->next = NULL;
     errand->next_ahead = NULL;
     errand->ticket = NULL;
@@ -152,11 +153,43 @@ static void take_levels(rung_errand *errand, const rung_reply *reply)
     errand->top_level = reply->top_level > errand->visit.level ? reply->top_level : errand->visit.level;
 }
 
+/* The same from a server of another kind, which says nothing but probabilities: their logarithms serve as the logits of a level's one exit. */
+static unsigned take_probabilities(rung_errand *errand, const rung_call_result *result, double now_s, rung_error *why)
+{
+    const rung_generation *generation = errand->generation;
+    rung_request *machine = &errand->visit.machine;
+    uint32_t classes = generation->cascade->num_classes;
+    uint32_t above = errand->visit.level; /* its index */
+    double *probabilities = rung_alloc(classes, sizeof *probabilities + sizeof(float), "reply", why);
+    rung_status status = probabilities == NULL ? RUNG_NO_MEMORY
+                                               : generation->protocol->parse(result->body, result->body_bytes,
+                                                                             &generation->reader, probabilities, why);
+    bool waits = rung_request_waits(machine);
+    if (status == RUNG_OK && waits) {
+        float *logits = (float *)(probabilities + classes);
+        rung_remote_logits(probabilities, classes, logits);
+        rung_request_take_logits(machine, logits);
+        errand->did[above] = (rung_level_answer){
+            .level = above + 1, .name = generation->cascade->level[above].name, .exit_layer = 1, .layers = 1};
+        errand->top_level = above + 1;
+    }
+    free(probabilities);
+    if (status != RUNG_OK) {
+        return rung_errand_lose_upstream(errand, RUNG_DEGRADED_BAD_REPLY, true, now_s);
+    }
+    errand->visit.did.link_ms = result->elapsed_s * 1e3; /* it does not say how much of it was its own */
+    const rung_event event = {.kind = RUNG_EVENT_UPSTREAM_REPLY, .now_s = now_s};
+    return waits ? rung_request_step(machine, &event) : RUNG_ACTION_NONE;
+}
+
 unsigned rung_errand_take_reply(rung_errand *errand, const rung_call_result *result, double now_s, rung_error *why)
 {
     const rung_cascade *cascade = errand->generation->cascade;
     rung_level_answer *did = &errand->visit.did;
     did->bytes_down = result->body_bytes;
+    if (errand->generation->is_foreign) {
+        return take_probabilities(errand, result, now_s, why);
+    }
     rung_reply reply = {0};
     const rung_message_reader reader = {.level = errand->visit.level,
                                         .num_levels = cascade->num_levels,

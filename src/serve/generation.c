@@ -1,10 +1,10 @@
 /* generation.c: a configuration made ready to serve. See generation.h. */
 #include "serve/generation.h"
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "config/address.h"
 #include "config/suggest.h"
+#include "net/upstream_options.h"
 
 #include <assert.h>
 #include <math.h>
@@ -82,6 +82,83 @@ static rung_status list_flags(rung_generation *generation, rung_error *error)
     return status;
 }
 
+static void write_text(const void *context, const rung_payload *payload, rung_buffer *body)
+{
+    const rung_generation *generation = context;
+    generation->protocol->write(&generation->config.remote, payload, body);
+}
+
+const rung_text_writer *rung_generation_writer(const rung_generation *generation)
+{
+    return generation->is_foreign ? &generation->writer : NULL;
+}
+
+/* The labels of the level above in the order of its probabilities: the cascade's labels, each once. */
+static rung_status take_columns(rung_generation *generation, const rung_calibration_level *above, rung_error *error)
+{
+    const rung_cascade *cascade = generation->cascade;
+    const rung_remote *fitted = &above->remote;
+    if (fitted->num_labels == 0) {
+        return RUNG_OK;
+    }
+    size_t known = 0;
+    for (uint32_t c = 0; c < cascade->num_classes; c++) {
+        for (size_t i = 0; i < fitted->num_labels; i++) {
+            known += strcmp(cascade->labels[c], fitted->labels[i]) == 0;
+        }
+    }
+    if (known != cascade->num_classes || fitted->num_labels != cascade->num_classes) {
+        return rung_fail(error, RUNG_MISMATCH,
+                         "%s: the labels of remote level %s are not the %u of the models; run rung fit again",
+                         cascade->calibration_file.path, above->name, cascade->num_classes);
+    }
+    generation->columns = rung_alloc(fitted->num_labels, sizeof *generation->columns, "labels", error);
+    if (generation->columns == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    for (size_t i = 0; i < fitted->num_labels; i++) {
+        generation->columns[i] = fitted->labels[i];
+    }
+    return RUNG_OK;
+}
+
+/* How the level above is asked, which is as it was when it was fitted. */
+static rung_status take_protocol(rung_generation *generation, rung_error *error)
+{
+    const rung_node_config *config = &generation->config;
+    const rung_cascade *cascade = generation->cascade;
+    generation->protocol = rung_protocol_of(config->remote.protocol);
+    if (config->num_upstreams == 0) {
+        return RUNG_OK;
+    }
+    const rung_calibration_level *above = &cascade->calibration_file.levels[config->level];
+    rung_protocol_id fitted = above->is_remote ? above->remote.protocol : RUNG_PROTOCOL_RUNG;
+    if (config->remote.protocol != fitted) {
+        return rung_fail(error, RUNG_MISMATCH,
+                         "upstream.protocol is %s, but %s was fitted with level %u (%s) as %s; run rung fit with the "
+                         "level as it is",
+                         rung_protocol_name(config->remote.protocol), cascade->calibration_file.path, config->level + 1,
+                         above->name, above->is_remote ? rung_protocol_name(fitted) : "a model of rung's own");
+    }
+    if (fitted == RUNG_PROTOCOL_RUNG) {
+        return RUNG_OK;
+    }
+    if (rung_cascade_is_multi_label(cascade)) {
+        return rung_fail(error, RUNG_UNSUPPORTED,
+                         "upstream.protocol %s: a level of another server has one label a text, and these models have "
+                         "several",
+                         rung_protocol_name(fitted));
+    }
+    generation->is_foreign = true;
+    generation->writer = (rung_text_writer){.write = write_text, .context = generation};
+    rung_status status = take_columns(generation, above, error);
+    generation->reader = (rung_remote_reader){.num_classes = cascade->num_classes,
+                                              .labels = cascade->labels,
+                                              .columns = generation->columns,
+                                              .names = &cascade->config};
+    return status;
+}
+
 rung_status rung_generation_open(rung_node_config *config, const rung_open_options *options, uint64_t serial,
                                  rung_generation **generation, rung_error *error)
 {
@@ -102,6 +179,9 @@ rung_status rung_generation_open(rung_node_config *config, const rung_open_optio
     if (status == RUNG_OK) {
         status = list_flags(made, error);
     }
+    if (status == RUNG_OK) {
+        status = take_protocol(made, error);
+    }
     if (status != RUNG_OK) {
         rung_generation_free(made);
         return status;
@@ -110,66 +190,83 @@ rung_status rung_generation_open(rung_node_config *config, const rung_open_optio
     return RUNG_OK;
 }
 
-#define MAX_TOKEN_BYTES 4096
-
-/* Whether it can stand in a header: nothing else could be meant by it than what was sent. */
-static bool is_token(const char *text, size_t length)
+/* Another model than was fitted with: told once, and again when it is the right one. Calls go on. */
+static void model_seen(void *context, size_t address, const rung_model_identity *identity, const char *why)
 {
-    for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f) {
-            return false;
-        }
+    rung_generation *generation = context;
+    const rung_calibration_level *above = &generation->cascade->calibration_file.levels[generation->config.level];
+    const char *name = generation->config.upstreams[address];
+    uint32_t bit = UINT32_C(1) << address;
+    if (identity == NULL) {
+        rung_log_line(generation->log, RUNG_LOG_DEBUG, "model of the next level unknown", RUNG_LOG_TEXT("detail", why));
+        return;
     }
-    return length > 0;
+    bool differs = strcmp(identity->sha256, above->model_sha256) != 0;
+    if (differs && (generation->changed & bit) == 0) {
+        rung_log_line(generation->log, RUNG_LOG_WARN, "model of the next level changed", RUNG_LOG_TEXT("address", name),
+                      RUNG_LOG_TEXT("model", identity->text), RUNG_LOG_TEXT("fitted", above->identity));
+    } else if (!differs && (generation->changed & bit) != 0) {
+        rung_log_line(generation->log, RUNG_LOG_INFO, "model of the next level is as fitted",
+                      RUNG_LOG_TEXT("address", name), RUNG_LOG_TEXT("model", identity->text));
+    }
+    generation->changed = differs ? generation->changed | bit : generation->changed & ~bit;
 }
 
-/* The token is the file's first line. */
-static rung_status read_token(const char *path, char **token, rung_error *error)
+static void came_back(void *context, size_t address)
 {
-    size_t bytes = 0;
-    size_t length = 0;
-    *token = NULL;
-    rung_status status = path == NULL ? RUNG_OK : rung_read_file(path, MAX_TOKEN_BYTES, token, &bytes, error);
-    if (status != RUNG_OK || path == NULL) {
-        return status;
+    rung_generation *generation = context;
+    if (generation->watch != NULL) {
+        rung_model_watch_look(generation->watch, address);
     }
-    while (length < bytes && (*token)[length] != '\r' && (*token)[length] != '\n') {
-        length++;
-    }
-    if (!is_token(*token, length)) {
-        free(*token);
-        *token = NULL;
-        return rung_fail(error, RUNG_INVALID,
-                         "%s: holds no token: its first line must not be empty or hold spaces or control characters",
-                         path);
-    }
-    (*token)[length] = '\0';
-    return RUNG_OK;
 }
 
-rung_status rung_generation_connect(rung_generation *generation, rung_loop *loop, uint64_t seed, rung_error *error)
+static rung_status watch_model(rung_generation *generation, rung_loop *loop, const char *token, rung_error *error)
+{
+    const rung_node_config *config = &generation->config;
+    const rung_model_watch_options options = {.addresses = (const char *const *)config->upstreams,
+                                              .num_addresses = config->num_upstreams,
+                                              .protocol = generation->protocol,
+                                              .remote = &config->remote,
+                                              .ca_file = config->upstream_ca_file,
+                                              .token = token,
+                                              .every_s = RUNG_MODEL_WATCH_S,
+                                              .seen = model_seen,
+                                              .context = generation};
+    return rung_model_watch_create(loop, &options, &generation->watch, error);
+}
+
+rung_status rung_generation_connect(rung_generation *generation, rung_loop *loop, uint64_t seed, rung_log *log,
+                                    rung_error *error)
 {
     const rung_node_config *config = &generation->config;
     if (config->num_upstreams == 0) {
         return RUNG_OK;
     }
     char *token;
-    rung_status status = read_token(config->upstream_token_file, &token, error);
+    rung_protocol_paths paths;
+    generation->log = log;
+    generation->protocol->paths(&config->remote, &paths);
+    rung_status status = rung_upstream_read_token(config->upstream_token_file, &token, error);
     if (status != RUNG_OK) {
         return status;
     }
     const rung_upstream_options options = {.addresses = (const char *const *)config->upstreams,
                                            .num_addresses = config->num_upstreams,
-                                           .path = "/v1/classify",
-                                           .probe_path = "/health",
+                                           .path = paths.ask,
+                                           .probe_path = paths.probe,
                                            .max_reply_bytes = config->max_body_bytes,
                                            .ca_file = config->upstream_ca_file,
                                            .token = token,
                                            .link = config->has_link ? &config->link : NULL,
                                            .seed = generation->cascade->policy.seed,
                                            .backoff_seed = seed,
-                                           .link_index = config->level};
+                                           .link_index = config->level,
+                                           .came_back = came_back,
+                                           .came_back_context = generation};
     status = rung_upstream_create(loop, &options, &generation->upstream, error);
+    if (status == RUNG_OK && generation->is_foreign) {
+        status = watch_model(generation, loop, token, error);
+    }
     free(token);
     return status;
 }
@@ -181,6 +278,8 @@ void rung_generation_free(rung_generation *generation)
     }
     rung_upstream_free(generation->upstream);
     free(generation->flags);
+    rung_model_watch_free(generation->watch);
+    free(generation->columns);
     rung_cascade_close(generation->cascade);
     rung_node_config_deinit(&generation->config);
     free(generation);

@@ -90,8 +90,15 @@ static void append_upstream(rung_buffer *out, const rung_generation *generation)
         rung_buffer_text(out, i == 0 ? "" : ",");
         rung_message_string(out, config->upstreams[i], strlen(config->upstreams[i]));
     }
+    rung_buffer_format(out, "],\"protocol\":\"%s\"", rung_protocol_name(config->remote.protocol));
+    if (generation->is_foreign) {
+        const rung_calibration_level *above = &generation->cascade->calibration_file.levels[config->level];
+        rung_buffer_text(out, ",");
+        append_text(out, "fitted", above->identity);
+        rung_buffer_format(out, ",\"model_changed\":%s", generation->changed != 0 ? "true" : "false");
+    }
     rung_buffer_format(out,
-                       "],\"link\":\"%s\",\"in_flight\":%zu,\"open_circuits\":%zu,\"calls\":%" PRIu64
+                       ",\"link\":\"%s\",\"in_flight\":%zu,\"open_circuits\":%zu,\"calls\":%" PRIu64
                        ",\"failures\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"p50_ms\":%.3f,\"p99_ms\":%.3f}",
                        config->has_link ? config->link.name : "none", health.in_flight, health.open_circuits,
                        health.calls, health.failures, health.retries, health.p50_s * 1e3, health.p99_s * 1e3);

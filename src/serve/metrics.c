@@ -257,6 +257,9 @@ static void print_upstream(const rung_metrics *metrics, const rung_metrics_now *
     print_gauge(out, "upstream_in_flight", "Calls of the next level that wait.", (double)now->upstream.in_flight);
     print_gauge(out, "upstream_circuits_open", "Addresses that are not asked now.",
                 (double)now->upstream.open_circuits);
+    print_gauge(out, "upstream_model_changed",
+                "Whether an address has another model than the calibration was fitted with.",
+                now->model_changed ? 1 : 0);
     print_histogram(out, "link_seconds", "A call of the next level without the time that it took there.",
                     &metrics->link);
     print_counter(out, "bytes_up_total", "Bodies of calls of the next level.", metrics->bytes_up);

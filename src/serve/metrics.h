@@ -30,6 +30,7 @@ typedef struct rung_metrics_now {
     double queue_s; /* estimated work that waits */
     bool draining;
     rung_upstream_health upstream; /* zeros without one */
+    bool model_changed;            /* an address of it has another model than was fitted with */
 } rung_metrics_now;
 
 /* For the level (1-based) of a cascade of which at least that level is open. */

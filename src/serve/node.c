@@ -153,7 +153,7 @@ static void end_reload(rung_node *node)
     pthread_join(self->thread, NULL);
     self->running = false;
     if (self->status == RUNG_OK) {
-        self->status = rung_generation_connect(self->made, node->loop, node->options.seed, &self->error);
+        self->status = rung_generation_connect(self->made, node->loop, node->options.seed, node->log, &self->error);
     }
     if (self->status == RUNG_OK) {
         warn_of_fixed_options(node, self->made);
@@ -301,7 +301,7 @@ static rung_status start_parts(rung_node *node, rung_node_config *config, rung_e
     }
     if (status == RUNG_OK) {
         rung_metrics_expect(node->metrics, rung_generation_expected_share(desk->current));
-        status = rung_generation_connect(desk->current, node->loop, node->options.seed, error);
+        status = rung_generation_connect(desk->current, node->loop, node->options.seed, node->log, error);
     }
     if (status == RUNG_OK) {
         const rung_cascade *cascade = desk->current->cascade;

@@ -23,6 +23,7 @@ rung_status rung_page_metrics(const rung_site *site, rung_page *page, rung_error
                             .draining = desk->draining};
     if (desk->current->upstream != NULL) {
         rung_upstream_look(desk->current->upstream, &now.upstream);
+        now.model_changed = desk->current->changed != 0;
     }
     rung_metrics_print(desk->metrics, &now, &page->text);
     page->type = "text/plain; version=0.0.4; charset=utf-8";
