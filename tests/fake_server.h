@@ -31,8 +31,9 @@ typedef enum manner {
     SILENT,
     RESET,
     ANSWER_503_ALTERNATELY,
-    TEXT,         /* server.text */
-    REPLY,        /* server.reply */
+    TEXT,  /* server.text */
+    REPLY, /* server.reply */
+    REPLY_503_ALTERNATELY,
     ENDLESS_BODY, /* chunks until the client goes away */
     ENDLESS_HEADER,
 } manner;
@@ -151,6 +152,12 @@ static void handle(connection *c)
     case TEXT:
         send_text(c, s->text);
         break;
+    case REPLY_503_ALTERNATELY:
+        if (s->requests % 2 == 1) {
+            send_reply(c, "503 busy", "x");
+            break;
+        }
+        /* fall through */
     case REPLY: {
         char body[400];
         s->reply(s->context, strstr(c->request, "\r\n\r\n") + 4, body, sizeof body);

@@ -84,6 +84,42 @@ static void every_text_gets_its_own(void **state)
     hosted_end(&two);
 }
 
+/* Every other request is refused, which opens the circuit as well. */
+static void an_overloaded_server_is_given_time(void **state)
+{
+    (void)state;
+    hosted one = {0};
+    rung_error error = {0};
+    rung_remote_client *client = NULL;
+    float logits[2 * COUNT];
+    host(&one, REPLY_503_ALTERNATELY);
+    one.server->reply = by_number;
+    one.server->info = "{\"model_id\":\"m\"}";
+    hosted_start(&one);
+    rung_remote_server at = {.num_addresses = 1, .addresses = {one.url}};
+    assert_int_equal(open_client(&at, &client, &error), RUNG_OK);
+    if (ask(client, logits, &error) != RUNG_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_true(fabs(logits[2 * 59 + 1] - log(0.59)) < 1e-5);
+    rung_remote_client_close(client);
+    hosted_pause(&one);
+    assert_true(one.server->requests >= 2 * COUNT - 1);
+    one.server->how = TEXT;
+    one.server->text = "HTTP/1.1 429 busy\r\nContent-Length: 0\r\n\r\n";
+    hosted_start(&one);
+    at.remote.protocol = RUNG_PROTOCOL_TEI;
+    const rung_remote_client_options hasty = {
+        .server = &at, .name = "cloud", .reader = {.num_classes = 2, .labels = labels}, .deadline_s = 0.3};
+    assert_int_equal(rung_remote_client_open(&hasty, &client, &error), RUNG_OK);
+    assert_int_equal(ask(client, logits, &error), RUNG_IO);
+    assert_non_null(strstr(error.message, ": level cloud: http://127.0.0.1:"));
+    assert_non_null(strstr(error.message, ": status 429"));
+    rung_remote_client_close(client);
+    hosted_pause(&one);
+    hosted_end(&one);
+}
+
 static void a_bad_reply_is_named(void **state)
 {
     (void)state;
@@ -147,9 +183,8 @@ static void nobody_there_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_text_gets_its_own),
-        cmocka_unit_test(a_bad_reply_is_named),
-        cmocka_unit_test(models_that_differ_are_refused),
+        cmocka_unit_test(every_text_gets_its_own), cmocka_unit_test(an_overloaded_server_is_given_time),
+        cmocka_unit_test(a_bad_reply_is_named),    cmocka_unit_test(models_that_differ_are_refused),
         cmocka_unit_test(nobody_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

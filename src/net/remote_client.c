@@ -9,16 +9,23 @@
 #include "net/upstream_options.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_PAUSE_S 0.05
+#define MAX_DOUBLINGS 5
 #define MAX_REPLY_BYTES ((size_t)4 << 20)
 
 /* One of the calls in flight. */
 typedef struct slot {
     rung_remote_client *client;
     size_t text; /* index */
-    bool busy;
+    bool busy;   /* with it: it is asked, or waits to be asked again */
+    double until_s;
+    unsigned pauses;      /* that it has waited so far */
+    rung_timer pause;     /* since its server had too much to do */
+    char overloaded[256]; /* what that said last */
 } slot;
 
 struct rung_remote_client {
@@ -35,12 +42,16 @@ struct rung_remote_client {
     const rung_payload *texts;
     const size_t *position;
     size_t count, next, num_done;
+    size_t limit; /* texts in flight: fewer for a server that says that it has too much to do */
     const rung_progress *progress;
     float *logits;
     double *probabilities; /* [num_classes] of one reply */
     rung_buffer body;
     slot slots[RUNG_REMOTE_IN_FLIGHT];
 };
+
+static void fill_slots(rung_remote_client *client);
+static void pause_over(rung_timer *timer);
 
 /* Kept when it is the first. */
 static void fail_with(rung_remote_client *client, const rung_error *error)
@@ -185,6 +196,7 @@ rung_status rung_remote_client_open(const rung_remote_client_options *options, r
     made->protocol = rung_protocol_of(options->server->remote.protocol);
     for (size_t i = 0; i < RUNG_REMOTE_IN_FLIGHT; i++) {
         made->slots[i].client = made;
+        made->slots[i].pause = (rung_timer){.fire = pause_over, .context = &made->slots[i]};
     }
     rung_status status = open_parts(made, error);
     if (status != RUNG_OK) {
@@ -218,16 +230,36 @@ static size_t position_of(const rung_remote_client *client, size_t text)
     return client->position != NULL ? client->position[text] : text;
 }
 
+/* What ended a call without a reply; of one that nobody may be asked for any more, what was said before. */
+static void fail_call(const slot *self, const rung_call_result *result)
+{
+    rung_remote_client *client = self->client;
+    rung_error error = {.code = RUNG_OK};
+    (void)!rung_fail(&error, RUNG_IO, "input %zu: level %s: %.400s", position_of(client, self->text),
+                     client->options.name,
+                     result->refused && self->overloaded[0] != '\0' ? self->overloaded : result->detail);
+    fail_with(client, &error);
+}
+
+/* A server that has too much to do is given time, and fewer texts at once. False when that was long enough. */
+static bool ask_later(slot *self, const rung_call_result *result)
+{
+    rung_remote_client *client = self->client;
+    unsigned doublings = self->pauses < MAX_DOUBLINGS ? self->pauses : MAX_DOUBLINGS;
+    double at_s = rung_clock_s() + FIRST_PAUSE_S * (double)(1u << doublings);
+    if (!result->refused) {
+        snprintf(self->overloaded, sizeof self->overloaded, "%s", result->detail);
+        client->limit -= client->limit > 1 ? 1 : 0;
+    }
+    self->pauses++;
+    self->busy = at_s < self->until_s && rung_loop_arm(client->loop, &self->pause, at_s, NULL) == RUNG_OK;
+    return self->busy;
+}
+
 static void take_reply(rung_remote_client *client, size_t text, const rung_call_result *result)
 {
     rung_error error = {.code = RUNG_OK};
     const rung_remote_reader *reader = &client->options.reader;
-    if (result->outcome != RUNG_CALL_REPLY) {
-        (void)!rung_fail(&error, RUNG_IO, "input %zu: level %s: %.400s", position_of(client, text),
-                         client->options.name, result->detail);
-        fail_with(client, &error);
-        return;
-    }
     if (client->protocol->parse(result->body, result->body_bytes, reader, client->probabilities, &error) != RUNG_OK) {
         /* The detail of a reply begins with the address that gave it. */
         size_t address = strcspn(result->detail, " ");
@@ -241,8 +273,6 @@ static void take_reply(rung_remote_client *client, size_t text, const rung_call_
     rung_progress_report(client->progress, client->options.name, client->num_done, client->count);
 }
 
-static void fill_slots(rung_remote_client *client);
-
 static void done(void *context, const rung_call_result *result)
 {
     slot *self = context;
@@ -251,7 +281,11 @@ static void done(void *context, const rung_call_result *result)
     if (client->status != RUNG_OK) {
         return; /* it has failed already */
     }
-    take_reply(client, self->text, result);
+    if (result->outcome == RUNG_CALL_REPLY) {
+        take_reply(client, self->text, result);
+    } else if (!(result->outcome == RUNG_CALL_OVERLOADED || result->refused) || !ask_later(self, result)) {
+        fail_call(self, result);
+    }
     if (client->num_done == client->count) {
         rung_loop_stop(client->loop);
     } else if (client->status == RUNG_OK) {
@@ -259,16 +293,16 @@ static void done(void *context, const rung_call_result *result)
     }
 }
 
-static void send_next(rung_remote_client *client, slot *self)
+static void send_text(slot *self)
 {
+    rung_remote_client *client = self->client;
     rung_call *call;
     rung_error error = {.code = RUNG_OK};
-    self->text = client->next++;
     rung_buffer_clear(&client->body);
     client->protocol->write(&client->options.server->remote, &client->texts[self->text], &client->body);
     const rung_call_request request = {.body = client->body.data,
                                        .body_bytes = client->body.length,
-                                       .deadline_s = rung_clock_s() + client->options.deadline_s,
+                                       .deadline_s = self->until_s,
                                        .done = done,
                                        .context = self};
     rung_status status = rung_buffer_check(&client->body, "request", &error);
@@ -281,12 +315,40 @@ static void send_next(rung_remote_client *client, slot *self)
     }
 }
 
+static void pause_over(rung_timer *timer)
+{
+    slot *self = timer->context;
+    send_text(self);
+}
+
 static void fill_slots(rung_remote_client *client)
 {
-    for (size_t i = 0; i < RUNG_REMOTE_IN_FLIGHT && client->status == RUNG_OK; i++) {
-        if (!client->slots[i].busy && client->next < client->count) {
-            send_next(client, &client->slots[i]);
+    size_t busy = 0;
+    for (size_t i = 0; i < RUNG_REMOTE_IN_FLIGHT; i++) {
+        busy += client->slots[i].busy;
+    }
+    for (size_t i = 0; i < RUNG_REMOTE_IN_FLIGHT && busy < client->limit && client->status == RUNG_OK; i++) {
+        slot *self = &client->slots[i];
+        if (!self->busy && client->next < client->count) {
+            self->text = client->next++;
+            self->until_s = rung_clock_s() + client->options.deadline_s;
+            self->pauses = 0;
+            self->overloaded[0] = '\0';
+            send_text(self);
+            busy++;
         }
+    }
+}
+
+/* Nothing is in flight any more. */
+static void clear_slots(rung_remote_client *client)
+{
+    for (size_t i = 0; i < RUNG_REMOTE_IN_FLIGHT; i++) {
+        slot *self = &client->slots[i];
+        if (client->loop != NULL) {
+            rung_loop_disarm(client->loop, &self->pause);
+        }
+        self->busy = false;
     }
 }
 
@@ -299,6 +361,7 @@ rung_status rung_remote_client_ask(rung_remote_client *client, const rung_payloa
     client->count = count;
     client->next = 0;
     client->num_done = 0;
+    client->limit = RUNG_REMOTE_IN_FLIGHT;
     client->progress = progress;
     client->logits = logits;
     if (client->upstream == NULL) {
@@ -313,6 +376,7 @@ rung_status rung_remote_client_ask(rung_remote_client *client, const rung_payloa
     if (status != RUNG_OK) { /* what is still in flight ends */
         rung_upstream_free(client->upstream);
         client->upstream = NULL;
+        clear_slots(client);
     }
     return status;
 }

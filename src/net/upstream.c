@@ -85,6 +85,7 @@ struct rung_call {
     bool trial;  /* of the address's circuit */
     bool retried;
     bool sent; /* at least in part, by any attempt */
+    bool refused;
     /* The present attempt. */
     rung_transfer transfer;
     size_t header_bytes;
@@ -289,6 +290,7 @@ static void finish(rung_call *call, rung_call_outcome outcome, const char *detai
     delist(call);
     rung_call_result result = {.outcome = outcome,
                                .sent = call->sent,
+                               .refused = call->refused,
                                .http_status = call->http_status,
                                .body = replied ? call->reply.data : NULL,
                                .body_bytes = replied ? call->reply.length : 0,
@@ -501,6 +503,12 @@ static void http_ended(rung_transfer *transfer, CURLcode code)
     }
 }
 
+static void refuse(rung_call *call)
+{
+    call->refused = true;
+    finish(call, RUNG_CALL_UNREACHABLE, "every circuit is open");
+}
+
 /* The way up is over: the address that was chosen may have failed meanwhile. */
 static void arrive(rung_call *call)
 {
@@ -508,7 +516,7 @@ static void arrive(rung_call *call)
         leave_address(call, ADDRESS_UNKNOWN);
         if (!enter_address(call, NULL)) {
             call->upstream->health.refused++;
-            finish(call, RUNG_CALL_UNREACHABLE, "every circuit is open");
+            refuse(call);
             return;
         }
     }
@@ -520,7 +528,7 @@ static void step_over(rung_timer *timer)
     rung_call *call = timer->context;
     switch (call->phase) {
     case PHASE_REFUSED:
-        finish(call, RUNG_CALL_UNREACHABLE, "every circuit is open");
+        refuse(call);
         return;
     case PHASE_UP:
         arrive(call);

@@ -43,6 +43,7 @@ typedef enum rung_call_outcome {
 typedef struct rung_call_result {
     rung_call_outcome outcome;
     bool sent;        /* at least a part of the request left this node */
+    bool refused;     /* UNREACHABLE since no address may be asked now: every circuit is open */
     int http_status;  /* 0 when there was none */
     const char *body; /* REPLY: lent until the callback returns */
     size_t body_bytes;
