@@ -9,6 +9,7 @@ those come from Python's unicodedata, the order itself from the reference.
 
     python3 tools/gen_unicode_tables.py src/model/unicode_tables.c
 """
+import collections
 import sys
 import unicodedata
 
@@ -19,10 +20,12 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 CONTROL, SPACE, PUNCTUATION, CJK, MARK, WORD, HAS_NFD, HAS_LOWER = (1 << i for i in range(8))
 LETTER, NUMBER, TWEET_WORD, TWEET_DIGIT = (1 << i for i in range(4))
 HANGUL = range(0xAC00, 0xD7A4)
-PROPERTY_BLOCK = 128
-MAPPING_BLOCK = 64
-MAPPING_LIMIT = 0x30000  # no mapping begins above; the flags keep look-ups below
+BLOCK = 8  # code points; small blocks repeat more often than they cost in the groups
+GROUP = 64  # blocks
+NFD_LIMIT = 0x30000  # no decomposition begins above; the flags keep look-ups below
 LIMIT = 0x110000
+LONG_LOWER = {0x130: [0x69, 0x307]}  # unicode.c adds the second code point
+COLUMNS = 120
 
 
 def scalars():
@@ -146,53 +149,92 @@ def probe_combining_classes(nfd):
 
 def check_decompositions(nfd, classes):
     """What the C code relies on: starters first, then marks in order, at most 4 code points, complete."""
+    assert max(nfd) < NFD_LIMIT
     for c, sequence in nfd.items():
         assert len(sequence) <= 4 and not any(d in nfd for d in sequence), hex(c)
         order = [classes.get(d, 0) for d in sequence]
         assert order == sorted(order), hex(c)
 
 
-def two_stage(values, block):
-    blocks, index, first = [], [], {}
-    for start in range(0, LIMIT, block):
-        key = tuple(values[start:start + block])
-        if key not in first:
-            first[key] = len(blocks)
-            blocks.append(key)
-        index.append(first[key])
-    return index, [v for b in blocks for v in b], len(blocks)
+def check_lower(lower):
+    """What the C code relies on: one code point, but for those of LONG_LOWER."""
+    assert {c: sequence for c, sequence in lower.items() if len(sequence) > 1} == LONG_LOWER
 
 
-def array(out, declaration, values):
-    out.append(f"{declaration}[{len(values)}] = {{")
-    line = "    "
+def distinct(items):
+    """The distinct ones, the most frequent first because its number is the shortest to print, and each one's number."""
+    order = [item for item, _ in collections.Counter(items).most_common()]
+    number = {item: i for i, item in enumerate(order)}
+    return order, [number[item] for item in items]
+
+
+def pieces(values, size):
+    return [tuple(values[start:start + size]) for start in range(0, len(values), size)]
+
+
+def flat(sequences):
+    return [value for sequence in sequences for value in sequence]
+
+
+def array(out, c_type, name, values):
+    out.append(f"const {c_type} rung_unicode_{name}[{len(values)}] = {{")
+    line = ""
     for value in values:
         item = f"{value},"
-        if len(line) + len(item) > 118:
+        if len(line) + len(item) > COLUMNS:
             out.append(line)
-            line = "    "
+            line = ""
         line += item
     out.extend([line, "};", ""])
 
 
-def pool_of(nfd, lower):
-    """Sequences, each with its length before it; offset 0 means none."""
-    pool, offsets = [0], {}
+def grouped(out, name, blocks):
+    """The two upper levels: the number of each block's group, and of each block in a group."""
+    groups, index = distinct(pieces(blocks, GROUP))
+    assert len(groups) < 256 and max(blocks) < 65536
+    array(out, "uint8_t", f"{name}_index", index)
+    array(out, "uint16_t", f"{name}_groups", flat(groups))
 
-    def place(sequence):
-        key = tuple(sequence)
-        if key not in offsets:
-            offsets[key] = len(pool)
-            pool.extend([len(key), *key])
-        return offsets[key]
 
-    nfd_offsets, lower_offsets = [0] * LIMIT, [0] * LIMIT
-    for c, sequence in nfd.items():
-        nfd_offsets[c] = place(sequence)
+def write_properties(out, flags, combining, classes, lower):
+    deltas = [0] * LIMIT
     for c, sequence in lower.items():
-        lower_offsets[c] = place(sequence)
-    assert len(pool) < 65536 and max(map(len, lower.values())) <= 3
-    return pool, nfd_offsets, lower_offsets
+        deltas[c] = sequence[0] - c
+    deltas, lower_numbers = distinct(deltas)
+    assert deltas[0] == 0 and len(deltas) < 256
+    records, properties = distinct([(flags[c], combining.get(c, 0), classes[c], lower_numbers[c]) for c in range(LIMIT)])
+    assert len(records) < 256
+    blocks, numbers = distinct(pieces(properties, BLOCK))
+    grouped(out, "property", numbers)
+    array(out, "uint8_t", "property_blocks", flat(blocks))
+    array(out, "rung_unicode_record", "records", ["{" + ",".join(map(str, record)) + "}" for record in records])
+    array(out, "int32_t", "lower_deltas", deltas)
+
+
+def write_nfd(out, nfd):
+    """Decompositions stand in the pool in the order of their code points, so that a block needs its first one's place
+    only, and blocks whose decompositions have the same lengths share what leads from there to the others."""
+    pool, starts, steps, numbers = [], [], [], []
+    for start in range(0, NFD_LIMIT, BLOCK):
+        first = len(pool)
+        block_steps = []
+        for c in range(start, start + BLOCK):
+            sequence = nfd.get(c)
+            block_steps.append(len(pool) - first << 2 | len(sequence) - 1 if sequence else 0)
+            pool.extend(sequence or ())
+        if len(pool) > first:
+            numbers.append(len(starts))
+            starts.append(first)
+            steps.append(tuple(block_steps))
+        else:
+            numbers.append(0)
+    steps, step_numbers = distinct(steps)
+    assert len(pool) < 65536 and max(flat(steps)) < 256 and len(steps) < 256
+    grouped(out, "nfd", numbers)
+    array(out, "uint16_t", "nfd_starts", starts)
+    array(out, "uint8_t", "nfd_step_numbers", step_numbers)
+    array(out, "uint8_t", "nfd_steps", flat(steps))
+    array(out, "uint32_t", "nfd_pool", pool)
 
 
 def main():
@@ -200,12 +242,8 @@ def main():
     flags = probe_flags(nfd, lower)
     combining = probe_combining_classes(nfd)
     check_decompositions(nfd, combining)
+    check_lower(lower)
     classes = probe_classes(flags)
-    properties = [(flags[c], combining.get(c, 0), classes[c]) for c in range(LIMIT)]
-    records = sorted(set(properties))
-    number = {record: i for i, record in enumerate(records)}
-    properties = [number[record] for record in properties]
-    pool, nfd_offsets, lower_offsets = pool_of(nfd, lower)
 
     out = [
         "/* unicode_tables.c: generated by tools/gen_unicode_tables.py from the Python package tokenizers "
@@ -213,17 +251,8 @@ def main():
         " * and regex " + regex.__version__ + ", code point by code point; do not edit. Read through unicode.h only. */",
         "/* clang-format off */",
         '#include "model/unicode_tables.h"', ""]
-    index, values, count = two_stage(properties, PROPERTY_BLOCK)
-    assert len(records) < 256
-    array(out, f"const {'uint8_t' if count < 256 else 'uint16_t'} rung_unicode_property_index", index)
-    array(out, "const uint8_t rung_unicode_property_blocks", values)
-    array(out, "const rung_unicode_record rung_unicode_records", [f"{{{f},{k},{c}}}" for f, k, c in records])
-    for name, offsets in (("nfd", nfd_offsets), ("lower", lower_offsets)):
-        index, values, count = two_stage(offsets, MAPPING_BLOCK)
-        assert count < 256 and not any(offsets[MAPPING_LIMIT:])
-        array(out, f"const uint8_t rung_unicode_{name}_index", index[:MAPPING_LIMIT // MAPPING_BLOCK])
-        array(out, f"const uint16_t rung_unicode_{name}_blocks", values)
-    array(out, "const uint32_t rung_unicode_pool", pool)
+    write_properties(out, flags, combining, classes, lower)
+    write_nfd(out, nfd)
     with open(sys.argv[1], "w", encoding="ascii") as file:
         file.write("\n".join(out[:-1]) + "\n")
 

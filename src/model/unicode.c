@@ -10,20 +10,9 @@
 #define HANGUL_T_COUNT 28U
 #define HANGUL_VT_COUNT 588U
 
-static uint32_t mapping_offset(const uint8_t *index, const uint16_t *blocks, uint32_t code_point)
-{
-    uint32_t block = index[code_point >> RUNG_UNICODE_MAPPING_SHIFT];
-    return blocks[(block << RUNG_UNICODE_MAPPING_SHIFT) + (code_point & ((1U << RUNG_UNICODE_MAPPING_SHIFT) - 1))];
-}
-
-static size_t copy_sequence(uint32_t pool_offset, uint32_t *out)
-{
-    size_t count = rung_unicode_pool[pool_offset];
-    for (size_t i = 0; i < count; i++) {
-        out[i] = rung_unicode_pool[pool_offset + 1 + i];
-    }
-    return count;
-}
+/* The one code point whose lower case has two: its delta leads to the i, the dot above follows. */
+#define I_WITH_DOT_ABOVE 0x130U
+#define DOT_ABOVE 0x307U
 
 size_t rung_unicode_decompose(uint32_t code_point, uint32_t out[RUNG_UNICODE_MAX_NFD])
 {
@@ -38,14 +27,22 @@ size_t rung_unicode_decompose(uint32_t code_point, uint32_t out[RUNG_UNICODE_MAX
         out[2] = HANGUL_T_BASE + syllable % HANGUL_T_COUNT;
         return out[2] == HANGUL_T_BASE ? 2 : 3;
     }
-    return copy_sequence(mapping_offset(rung_unicode_nfd_index, rung_unicode_nfd_blocks, code_point), out);
+    uint32_t block = rung_unicode_block(rung_unicode_nfd_index, rung_unicode_nfd_groups, code_point);
+    uint32_t step = rung_unicode_nfd_steps[rung_unicode_place(rung_unicode_nfd_step_numbers[block], code_point)];
+    const uint32_t *from = rung_unicode_nfd_pool + rung_unicode_nfd_starts[block] + (step >> 2);
+    size_t count = (step & 3) + 1;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = from[i];
+    }
+    return count;
 }
 
 size_t rung_unicode_lower(uint32_t code_point, uint32_t out[RUNG_UNICODE_MAX_LOWER])
 {
-    if (!(rung_unicode_get(code_point).flags & RUNG_UNICODE_HAS_LOWER)) {
-        out[0] = code_point;
+    out[0] = code_point + (uint32_t)rung_unicode_lower_deltas[rung_unicode_get(code_point).lower_number];
+    if (code_point != I_WITH_DOT_ABOVE) {
         return 1;
     }
-    return copy_sequence(mapping_offset(rung_unicode_lower_index, rung_unicode_lower_blocks, code_point), out);
+    out[1] = DOT_ABOVE;
+    return 2;
 }

@@ -25,14 +25,27 @@
 #define RUNG_UNICODE_TWEET_DIGIT 8 /* its \d */
 
 #define RUNG_UNICODE_MAX_NFD 4
-#define RUNG_UNICODE_MAX_LOWER 3
+#define RUNG_UNICODE_MAX_LOWER 2
+
+/* The number of a code point's block, through the two upper levels. */
+static inline uint32_t rung_unicode_block(const uint8_t *index, const uint16_t *groups, uint32_t code_point)
+{
+    uint32_t group = index[code_point >> RUNG_UNICODE_INDEX_SHIFT];
+    uint32_t within = (code_point >> RUNG_UNICODE_BLOCK_SHIFT) & ((1U << RUNG_UNICODE_GROUP_SHIFT) - 1);
+    return groups[(group << RUNG_UNICODE_GROUP_SHIFT) + within];
+}
+
+/* Where a code point stands in an array of blocks. */
+static inline uint32_t rung_unicode_place(uint32_t block, uint32_t code_point)
+{
+    return (block << RUNG_UNICODE_BLOCK_SHIFT) + (code_point & ((1U << RUNG_UNICODE_BLOCK_SHIFT) - 1));
+}
 
 /* code_point <= 0x10FFFF. */
 static inline rung_unicode_record rung_unicode_get(uint32_t code_point)
 {
-    uint32_t block = rung_unicode_property_index[code_point >> RUNG_UNICODE_PROPERTY_SHIFT];
-    uint32_t within = code_point & ((1U << RUNG_UNICODE_PROPERTY_SHIFT) - 1);
-    return rung_unicode_records[rung_unicode_property_blocks[(block << RUNG_UNICODE_PROPERTY_SHIFT) + within]];
+    uint32_t block = rung_unicode_block(rung_unicode_property_index, rung_unicode_property_groups, code_point);
+    return rung_unicode_records[rung_unicode_property_blocks[rung_unicode_place(block, code_point)]];
 }
 
 /* The full canonical decomposition (the code point itself when it has none); returns how many were written.
