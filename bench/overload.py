@@ -65,7 +65,7 @@ def main():
         rate = peaks[0]["goodput"] * options.factor
         memory = Memory(node.pid)
         memory.start()
-        lines = run_load(options, url, "--connections", "1000", "--rate", f"{rate},{rate / options.factor / 2}", "--seconds", f"{options.seconds},15",
+        lines = run_load(options, url, "--connections", "256", "--rate", f"{rate},{rate / options.factor / 2}", "--seconds", f"{options.seconds},15",
                          "--warm-up", "1", "--series")
         memory.going = False
         memory.join()

@@ -35,7 +35,7 @@ static const char help[] =
     "  --connections N      at most so many requests at once (64)\n"
     "  --sources N          come from 127.0.0.1, 127.0.0.2 ... in turn: for limits by client\n"
     "  --seconds S[,S...]   of a phase (10); the last one stands for all further phases\n"
-    "  --warm-up S          before, not counted (1)\n"
+    "  --warm-up S          before, not counted (1); each connection asks once first\n"
     "  --idle N             connections that ask once and stay open\n"
     "  --header LINE        \"Name: value\", sent with every request; may be given again\n"
     "  --seed N             of the arrivals (1)\n"
@@ -525,6 +525,8 @@ int main(int argc, char **argv)
                                     .context = &l};
     l.client = client_open(&options);
     if (set.warm_up_s > 0) {
+        client_send_on_each(l.client,
+                            &l.requests[0]); /* so that memory of connections does not come in while it is watched */
         run_phase(&l, set.rates[0], set.warm_up_s, false);
     }
     for (size_t i = 0; i < set.num_rates; i++) {
