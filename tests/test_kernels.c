@@ -1,5 +1,6 @@
 /* test_kernels.c: selection and packing; quantisation, LayerNorm and functions of single numbers: every kernel table
  * that this CPU can run gives the bits of "ref", and "ref" agrees with double precision. */
+#include "base/checked.h"
 #include "kernels_fixture.h"
 
 /* ---- Selection. ---- */
@@ -61,7 +62,8 @@ static void test_pack(void **state)
 {
     (void)state;
     rung_prng prng = {1};
-    static const size_t shapes[][2] = {{1, 1}, {3, 2}, {4, 64}, {5, 65}, {26, 7}, {312, 100}, {130, 1000}};
+    static const size_t shapes[][2] = {{1, 1},     {3, 2},      {4, 64},   {5, 65},   {26, 7},
+                                       {312, 100}, {130, 1000}, {1021, 3}, {2041, 65}};
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
         size_t in = shapes[s][0];
         size_t out = shapes[s][1];
@@ -99,6 +101,26 @@ static void test_pack(void **state)
         }
         free(weights_f32);
         free_linear_f32(f);
+    }
+}
+
+/* The largest sums, over the borders of the passes of 1,020 inputs. Padding counts. */
+static void test_column_sums(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 4, 1019, 1020, 1021, 2040, 2041, 65536};
+    static const int8_t values[] = {-128, 127};
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+        size_t in = sizes[i / 2];
+        int8_t *panels = take(rung_linear_s8_panel_bytes(in, 65), 1);
+        int32_t *sums = take(128, sizeof *sums);
+        memset(panels, values[i % 2], rung_linear_s8_panel_bytes(in, 65));
+        rung_column_sums_s8(panels, in, 65, sums);
+        for (size_t column = 0; column < 128; column++) {
+            assert_int_equal(sums[column], values[i % 2] * (int32_t)rung_round_up(in, 4));
+        }
+        free(panels);
+        free(sums);
     }
 }
 
@@ -325,9 +347,9 @@ static void test_peaks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_select),           cmocka_unit_test(test_slow_because), cmocka_unit_test(test_pack),
-        cmocka_unit_test(test_quantize),         cmocka_unit_test(test_layer_norm),   cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_vector_functions), cmocka_unit_test(test_peaks),
+        cmocka_unit_test(test_select),      cmocka_unit_test(test_slow_because),     cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_column_sums), cmocka_unit_test(test_quantize),         cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_not_finite),  cmocka_unit_test(test_vector_functions), cmocka_unit_test(test_peaks),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -141,6 +141,8 @@ const rung_kernels *rung_kernels_at(size_t index);
 /* Packing, the same for every table. w is [out][in] row-major. Sizes of the destination arrays as in the structs. */
 size_t rung_linear_s8_panel_bytes(size_t in_features, size_t out_features);
 void rung_pack_s8(const int8_t *w, size_t in_features, size_t out_features, int8_t *panels, int32_t *column_sums);
+/* The column_sums of panels as they lie, padding included: a table that reads padding as q + 128 adds it up as well. */
+void rung_column_sums_s8(const int8_t *panels, size_t in_features, size_t out_features, int32_t *column_sums);
 void rung_unpack_s8(const rung_linear_s8 *w, int8_t *out /* [out][in] */);
 size_t rung_linear_f32_panel_floats(size_t in_features, size_t out_features);
 void rung_pack_f32(const float *w, size_t in_features, size_t out_features, float *panels);

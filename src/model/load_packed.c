@@ -1,7 +1,7 @@
-/* load_packed.c: a model from the file that `rung quantize` writes: one safetensors file whose int8 panels, scales,
- * column sums and biases lie as the kernels read them, so that loading maps them. Small tensors become floats. The file
- * is untrusted: shapes are those that the configuration inside it demands, mapped data are aligned, and no float is
- * NaN. Called by model.c; pack_model.c writes. */
+/* load_packed.c: a model from the file that `rung quantize` writes: one safetensors file whose int8 panels, scales
+ * and biases lie as the kernels read them, so that loading maps them. Small tensors become floats, and column sums are
+ * added up. The file is untrusted: shapes are those that the configuration inside it demands, mapped data are aligned,
+ * and no float is NaN. Called by model.c; pack_model.c writes. */
 #include "base/checked.h"
 #include "base/memory.h"
 #include "model/model_load.h"
@@ -121,21 +121,9 @@ static rung_status require_mapped(const rung_model *model, const char *name, run
     return status;
 }
 
-/* A column sum is the sum of `in` int8 weights; one that cannot be would overflow the kernels' sums. */
-static rung_status check_column_sums(const rung_model *model, const char *name, const int32_t *sums, size_t count,
-                                     size_t in, rung_error *error)
-{
-    int64_t limit = (int64_t)in * 128;
-    for (size_t i = 0; i < count; i++) {
-        if (sums[i] > limit || sums[i] < -limit) {
-            return rung_fail(error, RUNG_FORMAT, "%s: tensor \"%s\": entry %zu is %ld, no sum of %zu int8 weights",
-                             model->path, name, i, (long)sums[i], in);
-        }
-    }
-    return RUNG_OK;
-}
-
-static rung_status load_linear(const rung_model *model, const char *base, size_t in, size_t out, rung_linear_s8 *linear,
+/* Column sums are not in the file: they follow from the weights. Versions 1 and 2 had them; theirs are not read, so that
+ * wrong ones do no harm. */
+static rung_status load_linear(rung_model *model, const char *base, size_t in, size_t out, rung_linear_s8 *linear,
                                rung_error *error)
 {
     size_t padded = rung_round_up(out, RUNG_PANEL);
@@ -145,13 +133,11 @@ static rung_status load_linear(const rung_model *model, const char *base, size_t
         rung_dtype dtype;
         size_t rank;
         const size_t *shape;
-    } parts[4] = {{"weight", RUNG_I8, 4, panels_shape},
-                  {"scales", RUNG_F32, 1, &padded},
-                  {"column_sums", RUNG_I32, 1, &padded},
-                  {"bias", RUNG_F32, 1, &padded}};
-    const uint8_t *data[4] = {NULL};
+    } parts[3] = {
+        {"weight", RUNG_I8, 4, panels_shape}, {"scales", RUNG_F32, 1, &padded}, {"bias", RUNG_F32, 1, &padded}};
+    const uint8_t *data[3] = {NULL};
     char name[RUNG_TENSOR_NAME_BYTES];
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 3; i++) {
         snprintf(name, sizeof name, "%s.%s", base, parts[i].part);
         rung_status status =
             require_mapped(model, name, parts[i].dtype, parts[i].rank, parts[i].shape, &data[i], error);
@@ -159,14 +145,19 @@ static rung_status load_linear(const rung_model *model, const char *base, size_t
             return status;
         }
     }
+    int32_t *column_sums = rung_model_alloc(model, padded, sizeof *column_sums, "int8 column sums", error);
+    if (column_sums == NULL) {
+        return RUNG_NO_MEMORY;
+    }
+    const int8_t *panels = (const int8_t *)data[0];
+    rung_column_sums_s8(panels, in, out, column_sums);
     *linear = (rung_linear_s8){.in_features = in,
                                .out_features = out,
-                               .panels = (const int8_t *)data[0],
+                               .panels = panels,
                                .scales = (const float *)(const void *)data[1],
-                               .column_sums = (const int32_t *)(const void *)data[2],
-                               .bias = (const float *)(const void *)data[3]};
-    snprintf(name, sizeof name, "%s.column_sums", base);
-    return check_column_sums(model, name, linear->column_sums, padded, in, error);
+                               .column_sums = column_sums,
+                               .bias = (const float *)(const void *)data[2]};
+    return RUNG_OK;
 }
 
 static rung_status load_norm(rung_model *model, const char *base, const float **gamma, const float **beta,

@@ -30,7 +30,7 @@ typedef struct tensor_list {
 
 static rung_status list_init(tensor_list *list, rung_model *model, rung_error *error)
 {
-    size_t capacity = 20 + model->config.num_layers * 22;
+    size_t capacity = 20 + model->config.num_layers * 18;
     *list = (tensor_list){.model = model, .capacity = capacity};
     list->tensors = rung_alloc(capacity, sizeof *list->tensors, "tensor list", error);
     list->names = rung_alloc(capacity, sizeof *list->names, "tensor names", error);
@@ -66,7 +66,6 @@ static void add_linear(tensor_list *list, size_t layer, const char *name, const 
     snprintf(base, sizeof base, "layers.%zu.%s", layer, name);
     add(list, base, "weight", RUNG_I8, 4, shape, linear->panels);
     add(list, base, "scales", RUNG_F32, 1, &padded, linear->scales);
-    add(list, base, "column_sums", RUNG_I32, 1, &padded, linear->column_sums);
     add(list, base, "bias", RUNG_F32, 1, &padded, linear->bias);
 }
 
