@@ -28,9 +28,9 @@ static rung_classify_body parse(const char *json)
 static void one_text(void **state)
 {
     (void)state;
-    static const char *const same[] = {"{\"inputs\":\"a\"}", "{\"inputs\":[\"a\"]}",
-                                       "{\"inputs\":\"a\",\"truncate\":null,\"truncation_direction\":\"Right\","
-                                       "\"raw_scores\":null,\"parameters\":null,\"other\":[1]}"};
+    static const char of_nulls[] = "{\"inputs\":\"a\",\"truncate\":null,\"truncation_direction\":\"Right\","
+                                   "\"raw_scores\":null,\"parameters\":null,\"other\":[1]}";
+    static const char *const same[] = {"{\"inputs\":\"a\"}", "{\"inputs\":[\"a\"]}", of_nulls};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
         rung_classify_body body = parse(same[i]);
         assert_true(!body.from_level && !body.is_list && body.truncate);

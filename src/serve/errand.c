@@ -166,7 +166,7 @@ static unsigned take_probabilities(rung_errand *errand, const rung_call_result *
                                                                              &generation->reader, probabilities, why);
     bool waits = rung_request_waits(machine);
     if (status == RUNG_OK && waits) {
-        float *logits = (float *)(probabilities + classes);
+        float *logits = (void *)(probabilities + classes);
         rung_remote_logits(probabilities, classes, logits);
         rung_request_take_logits(machine, logits);
         errand->did[above] = (rung_level_answer){
