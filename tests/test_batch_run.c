@@ -1,5 +1,6 @@
 /* test_batch_run.c: jobs that are cancelled leave the batch, and the others do not notice; what every layer hands out; exits that are watched or left for the next level; the
  * variants. */
+#include "base/clock.h"
 #include "model/random_model.h"
 #include "run/batch_run.h"
 
@@ -91,6 +92,57 @@ static void cancelled_jobs_leave(void **state)
         assert_int_equal(b.jobs[j].exit_layer, 0);
         assert_true(b.jobs[j].compute_s == 0);
     }
+    rung_batch_deinit(&b.batch);
+    rung_model_close(b.model);
+}
+
+/* Another batch in the same thread, between the layers of this one, which burns time as well. */
+typedef struct guest {
+    bench inner;
+    float expected[8];
+    uint32_t layers_left[2 * JOBS];
+    size_t calls;
+} guest;
+
+static void run_guest(void *context, uint32_t layers_left)
+{
+    guest *g = context;
+    assert_true(g->calls < sizeof g->layers_left / sizeof g->layers_left[0]);
+    g->layers_left[g->calls++] = layers_left;
+    run(&g->inner, NULL);
+    assert_memory_equal(g->inner.logits[0], g->expected, g->inner.model->config.num_labels * sizeof(float));
+    for (double until_s = rung_thread_cpu_s() + 0.02; rung_thread_cpu_s() < until_s;) {
+    }
+}
+
+static void others_run_between_layers(void **state)
+{
+    (void)state;
+    bench b;
+    guest g = {.calls = 0};
+    open_bench(&b);
+    open_bench(&g.inner);
+    run(&b, NULL);
+    float expected[JOBS][8];
+    memcpy(expected, b.logits, sizeof expected);
+    memcpy(g.expected, b.logits[0], sizeof g.expected);
+    rung_job *jobs[JOBS];
+    for (size_t j = 0; j < JOBS; j++) {
+        rung_exit_init(&b.jobs[j].exit, &ALL_LAYERS, &b.calibration, (uint32_t)b.model->config.num_labels,
+                       b.workspace[j]);
+        jobs[j] = &b.jobs[j];
+    }
+    memset(b.logits, 0, sizeof b.logits);
+    rung_batch_run_between(&b.batch, jobs, JOBS, 0, NULL, &(rung_between){run_guest, &g});
+    for (size_t j = 0; j < JOBS; j++) { /* one fits at a time: after two of its three layers the others are asked */
+        assert_memory_equal(b.logits[j], expected[j], b.model->config.num_labels * sizeof(float));
+        assert_true(b.jobs[j].compute_s < 0.02);
+        assert_int_equal(g.layers_left[2 * j], 2);
+        assert_int_equal(g.layers_left[2 * j + 1], 1);
+    }
+    assert_int_equal(g.calls, 2 * JOBS);
+    rung_batch_deinit(&g.inner.batch);
+    rung_model_close(g.inner.model);
     rung_batch_deinit(&b.batch);
     rung_model_close(b.model);
 }
@@ -590,6 +642,7 @@ static void variants_fill_what_ran(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(cancelled_jobs_leave),
+                                       cmocka_unit_test(others_run_between_layers),
                                        cmocka_unit_test(states_are_what_heads_read),
                                        cmocka_unit_test(the_state_is_that_of_the_exit),
                                        cmocka_unit_test(importance_after_every_layer),
