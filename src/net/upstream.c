@@ -1,5 +1,6 @@
-/* upstream.c: see upstream.h. A call passes through its phases: UP (the emulated way), HTTP (perhaps twice), DOWN (the emulated way back). At any
- * moment it may end at its deadline or be cancelled. upstream_addresses.c says who is asked, upstream_attempt.c asks. */
+/* upstream.c: see upstream.h. A call passes through its phases: UP (the emulated way), HTTP (one attempt or two, the second after the first or
+ * beside it), DOWN (the emulated way back). At any moment it may end at its deadline or be cancelled. upstream_addresses.c says who is asked,
+ * upstream_attempt.c asks. */
 #include "net/upstream.h"
 
 #include "base/clock.h"
@@ -13,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_SHARE 0.1 /* of the calls */
-#define FIRST_RETRIES 3.0
-#define MOST_RETRIES 10.0 /* saved up */
+#define EXTRA_SHARE 0.1 /* retries and hedges of the calls */
+#define FIRST_EXTRAS 3.0
+#define MOST_EXTRAS 10.0 /* saved up */
 #define LONGEST_CONNECT_S 10.0
 #define NUM_REPLIES 128
 #define MOST_ATTEMPTS 2 /* of a call */
@@ -28,9 +29,10 @@ struct rung_upstream {
     rung_link link;
     uint64_t seed;
     uint32_t link_index;
-    double created_s; /* the emulated network's clock is 0 then */
-    double retries;   /* that may be spent */
-    rung_call *calls; /* list */
+    double created_s;     /* the emulated network's clock is 0 then */
+    double hedge_after_s; /* 0: off */
+    double extras;        /* retries and hedges that may be spent */
+    rung_call *calls;     /* list */
     rung_upstream_health health;
     double replies_s[NUM_REPLIES]; /* times of the last ones, in a ring */
     size_t num_replies;
@@ -53,11 +55,12 @@ struct rung_call {
     double started_s;
     double deadline_s;
     rung_timer deadline;
-    rung_timer step; /* ends a phase but HTTP */
+    rung_timer step; /* ends a phase but HTTP; there it says that a hedge is due */
     rung_link_trip trip;
     bool refused;
     rung_attempt attempts[MOST_ATTEMPTS];
-    size_t num_attempts;         /* at an address: the first, and perhaps a retry */
+    size_t num_attempts;         /* at an address: the first, and perhaps a retry or a hedge */
+    double blame_second_s;       /* the second attempt's silence says something of its address from then on */
     const rung_attempt *replied; /* in the phase DOWN */
 };
 
@@ -100,11 +103,10 @@ static void free_call(rung_call *call)
 }
 
 /* Whoever is still asked sees that nobody waits. */
-static void stop_attempts(rung_call *call, rung_verdict said)
+static void stop_attempts(rung_call *call)
 {
     for (size_t i = 0; i < MOST_ATTEMPTS; i++) {
-        rung_attempt_stop(&call->attempts[i]);
-        rung_attempt_leave(&call->attempts[i], said);
+        rung_attempt_stop(&call->attempts[i], RUNG_ADDRESS_UNKNOWN);
     }
 }
 
@@ -167,12 +169,17 @@ static long connect_timeout_ms(const rung_call *call)
 /* Sends the call to the address of the attempt. */
 static rung_status begin_http(rung_call *call, rung_attempt *attempt, rung_error *error)
 {
+    const rung_upstream *upstream = call->upstream;
     const rung_attempt_request request = {.body = call->body,
                                           .body_bytes = call->body_bytes,
                                           .headers = call->headers,
                                           .connect_timeout_ms = connect_timeout_ms(call)};
     call->phase = PHASE_HTTP;
-    return rung_attempt_begin(attempt, &request, error);
+    rung_status status = RUNG_OK;
+    if (upstream->hedge_after_s > 0 && call->num_attempts < MOST_ATTEMPTS) {
+        status = rung_loop_arm(upstream->loop, &call->step, rung_clock_s() + upstream->hedge_after_s, error);
+    }
+    return status == RUNG_OK ? rung_attempt_begin(attempt, &request, error) : status;
 }
 
 /* From a timer or after a first attempt, where a failure is the call's outcome. */
@@ -180,7 +187,7 @@ static void send_or_finish(rung_call *call, rung_attempt *attempt)
 {
     rung_error error = {.code = RUNG_OK};
     if (begin_http(call, attempt, &error) != RUNG_OK) {
-        rung_attempt_leave(attempt, RUNG_ADDRESS_UNKNOWN);
+        rung_attempt_stop(attempt, RUNG_ADDRESS_UNKNOWN);
         finish_without(call, RUNG_CALL_UNREACHABLE, error.message);
     }
 }
@@ -189,23 +196,48 @@ static void send_or_finish(rung_call *call, rung_attempt *attempt)
 static bool enter_first(rung_call *call)
 {
     call->num_attempts = 1;
-    return rung_attempt_enter(&call->attempts[0], rung_addresses_choose(&call->upstream->addresses, NULL));
+    return rung_attempt_enter(&call->attempts[0], rung_addresses_choose(&call->upstream->addresses, NULL, false));
 }
 
-static bool take_retry(rung_call *call)
+/* The second attempt is at another address. A call has one at most, a retry or a hedge, and pays for it. */
+static bool enter_second(rung_call *call, bool closed_only)
 {
     rung_upstream *upstream = call->upstream;
-    if (call->num_attempts == MOST_ATTEMPTS || upstream->retries < 1 || rung_clock_s() >= call->deadline_s) {
+    if (call->num_attempts == MOST_ATTEMPTS || upstream->extras < 1 || rung_clock_s() >= call->deadline_s) {
         return false;
     }
-    rung_address *at = rung_addresses_choose(&upstream->addresses, call->attempts[0].at);
+    rung_address *at = rung_addresses_choose(&upstream->addresses, call->attempts[0].at, closed_only);
     if (!rung_attempt_enter(&call->attempts[1], at)) {
         return false;
     }
     call->num_attempts = MOST_ATTEMPTS;
-    upstream->retries--;
-    upstream->health.retries++;
+    upstream->extras--;
     return true;
+}
+
+static bool take_retry(rung_call *call)
+{
+    if (!enter_second(call, false)) {
+        return false;
+    }
+    call->upstream->health.retries++;
+    return true;
+}
+
+/* The first attempt has had no answer for a while: another address is asked beside it. */
+static void hedge(rung_call *call)
+{
+    rung_upstream *upstream = call->upstream;
+    rung_attempt *second = &call->attempts[1];
+    if (!enter_second(call, true)) {
+        return;
+    }
+    if (begin_http(call, second, NULL) != RUNG_OK) { /* no memory: the first one goes on */
+        rung_attempt_stop(second, RUNG_ADDRESS_UNKNOWN);
+        return;
+    }
+    call->blame_second_s = rung_clock_s() + upstream->hedge_after_s;
+    upstream->health.hedges++;
 }
 
 static void go_down(rung_call *call, const rung_attempt *attempt)
@@ -220,13 +252,36 @@ static void go_down(rung_call *call, const rung_attempt *attempt)
     }
 }
 
+/* The attempt that is at an address, the first of two; NULL: none. */
+static rung_attempt *present_attempt(rung_call *call)
+{
+    for (size_t i = 0; i < MOST_ATTEMPTS; i++) {
+        if (call->attempts[i].entered) {
+            return &call->attempts[i];
+        }
+    }
+    return NULL;
+}
+
+static void won(rung_call *call, const rung_attempt *attempt)
+{
+    stop_attempts(call);
+    if (call->upstream->has_link) {
+        go_down(call, attempt);
+    } else {
+        finish_with(call, attempt);
+    }
+}
+
 static void attempt_ended(rung_attempt *attempt)
 {
     rung_call *call = attempt->context;
-    if (attempt->retryable && take_retry(call)) {
+    if (attempt->outcome == RUNG_CALL_REPLY) {
+        won(call, attempt);
+    } else if (present_attempt(call) != NULL) {
+        return; /* the other one goes on */
+    } else if (attempt->retryable && take_retry(call)) {
         send_or_finish(call, &call->attempts[1]);
-    } else if (attempt->outcome == RUNG_CALL_REPLY && call->upstream->has_link) {
-        go_down(call, attempt);
     } else {
         finish_with(call, attempt);
     }
@@ -243,7 +298,7 @@ static void arrive(rung_call *call)
 {
     rung_attempt *first = &call->attempts[0];
     if (!first->trial && first->at->circuit.state != RUNG_CIRCUIT_CLOSED) {
-        rung_attempt_leave(first, RUNG_ADDRESS_UNKNOWN);
+        rung_attempt_stop(first, RUNG_ADDRESS_UNKNOWN);
         if (!enter_first(call)) {
             call->upstream->health.refused++;
             refuse(call);
@@ -266,21 +321,19 @@ static void step_over(rung_timer *timer)
     case PHASE_DOWN:
         finish_with(call, call->replied);
         return;
-    case PHASE_HTTP:
-        break;
+    case PHASE_HTTP: /* no hedge follows a retry: a call has one second attempt */
+        hedge(call);
+        return;
     }
-    assert(false && "HTTP has no step");
 }
 
-/* The attempt that is at an address; NULL: none. */
-static rung_attempt *present_attempt(rung_call *call)
+/* A hedge had the rest of the time only: its silence is held against its address when it lasted as long as calls for a hedge. */
+static void blame_silence(rung_call *call)
 {
-    for (size_t i = 0; i < MOST_ATTEMPTS; i++) {
-        if (call->attempts[i].entered) {
-            return &call->attempts[i];
-        }
+    rung_attempt_stop(&call->attempts[0], RUNG_ADDRESS_FAILED);
+    if (rung_clock_s() >= call->blame_second_s) {
+        rung_attempt_stop(&call->attempts[1], RUNG_ADDRESS_FAILED);
     }
-    return NULL;
 }
 
 static void deadline_passed(rung_timer *timer)
@@ -293,7 +346,10 @@ static void deadline_passed(rung_timer *timer)
         rung_attempt_describe(attempt, where);
         where = attempt->detail;
     }
-    stop_attempts(call, asked ? RUNG_ADDRESS_FAILED : RUNG_ADDRESS_UNKNOWN);
+    if (asked) {
+        blame_silence(call);
+    }
+    stop_attempts(call);
     finish_without(call, RUNG_CALL_DEADLINE, where);
 }
 
@@ -326,7 +382,7 @@ static void enlist(rung_call *call)
     upstream->calls = call;
     upstream->health.in_flight++;
     upstream->health.calls++;
-    upstream->retries = fmin(upstream->retries + RETRY_SHARE, MOST_RETRIES);
+    upstream->extras = fmin(upstream->extras + EXTRA_SHARE, MOST_EXTRAS);
 }
 
 static rung_status make_call(rung_upstream *upstream, const rung_call_request *request, rung_call **call,
@@ -381,7 +437,7 @@ rung_status rung_upstream_send(rung_upstream *upstream, const rung_call_request 
         status = depart(made, error);
     }
     if (status != RUNG_OK) {
-        rung_attempt_leave(&made->attempts[0], RUNG_ADDRESS_UNKNOWN);
+        rung_attempt_stop(&made->attempts[0], RUNG_ADDRESS_UNKNOWN);
         free_call(made);
         return status;
     }
@@ -394,7 +450,7 @@ void rung_upstream_cancel(rung_upstream *upstream, rung_call *call)
 {
     assert(call->upstream == upstream);
     (void)upstream;
-    stop_attempts(call, RUNG_ADDRESS_UNKNOWN);
+    stop_attempts(call);
     free_call(call);
 }
 
@@ -420,7 +476,8 @@ rung_status rung_upstream_create(rung_loop *loop, const rung_upstream_options *o
     made->seed = options->seed;
     made->link_index = options->link_index;
     made->created_s = rung_clock_s();
-    made->retries = FIRST_RETRIES;
+    made->hedge_after_s = options->hedge_after_s;
+    made->extras = FIRST_EXTRAS;
     made->has_link = options->link != NULL;
     made->link = made->has_link ? *options->link : (rung_link){0};
     status = rung_addresses_init(&made->addresses, loop, options, error);

@@ -79,17 +79,22 @@ static void wait_for_return(rung_address *at)
     }
 }
 
-rung_address *rung_addresses_choose(rung_addresses *all, const rung_address *other)
+static bool may_be_asked(const rung_address *at, bool closed_only)
+{
+    return closed_only ? at->circuit.state == RUNG_CIRCUIT_CLOSED : rung_circuit_allows(&at->circuit);
+}
+
+rung_address *rung_addresses_choose(rung_addresses *all, const rung_address *other, bool closed_only)
 {
     rung_address *best = NULL;
     assert(all->count > 0);
     for (size_t i = 0; i < all->count; i++) {
         rung_address *at = &all->list[(all->turn + i) % all->count];
-        if (at != other && rung_circuit_allows(&at->circuit) && (best == NULL || at->outstanding < best->outstanding)) {
+        if (at != other && may_be_asked(at, closed_only) && (best == NULL || at->outstanding < best->outstanding)) {
             best = at;
         }
     }
-    if (other == NULL) { /* a retry takes no turn: the failed address would be everybody's first choice */
+    if (other == NULL) { /* a second attempt takes no turn: the failed address would be everybody's first choice */
         all->turn = (all->turn + 1) % all->count;
     }
     return best;

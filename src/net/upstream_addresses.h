@@ -40,8 +40,9 @@ rung_status rung_addresses_init(rung_addresses *all, rung_loop *loop, const rung
 /* Nothing is outstanding any more. */
 void rung_addresses_deinit(rung_addresses *all);
 
-/* The one with the fewest attempts outstanding among those that may be asked, but `other`; NULL: none. */
-rung_address *rung_addresses_choose(rung_addresses *all, const rung_address *other);
+/* The one with the fewest attempts outstanding among those that may be asked, but `other`, whom another attempt asked (NULL: this is the first);
+ * closed_only: and whose circuit is closed. NULL: none. */
+rung_address *rung_addresses_choose(rung_addresses *all, const rung_address *other, bool closed_only);
 /* How many may not be asked now. */
 size_t rung_addresses_open(const rung_addresses *all);
 

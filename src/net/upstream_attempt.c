@@ -21,7 +21,7 @@ bool rung_attempt_enter(rung_attempt *attempt, rung_address *at)
     return true;
 }
 
-void rung_attempt_leave(rung_attempt *attempt, rung_verdict said)
+static void leave(rung_attempt *attempt, rung_verdict said)
 {
     if (attempt->entered) {
         attempt->entered = false;
@@ -152,7 +152,7 @@ static void transfer_ended(rung_transfer *transfer, CURLcode code)
     attempt->retryable = status == 503 || (status == 0 && came_to_nothing(attempt, code));
     describe_end(attempt, code);
     release(attempt);
-    rung_attempt_leave(attempt, blames_address(attempt->outcome, status) ? RUNG_ADDRESS_FAILED : RUNG_ADDRESS_WELL);
+    leave(attempt, blames_address(attempt->outcome, status) ? RUNG_ADDRESS_FAILED : RUNG_ADDRESS_WELL);
     attempt->ended(attempt);
 }
 
@@ -183,12 +183,13 @@ rung_status rung_attempt_begin(rung_attempt *attempt, const rung_attempt_request
     return status;
 }
 
-void rung_attempt_stop(rung_attempt *attempt)
+void rung_attempt_stop(rung_attempt *attempt, rung_verdict said)
 {
     if (attempt->transfer.easy != NULL) {
         rung_transfers_stop(attempt->at->all->transfers, &attempt->transfer);
         release(attempt);
     }
+    leave(attempt, said);
 }
 
 void rung_attempt_deinit(rung_attempt *attempt)

@@ -40,14 +40,13 @@ typedef struct rung_attempt_request {
 
 /* The attempt will be at this address; false for NULL. */
 bool rung_attempt_enter(rung_attempt *attempt, rung_address *at);
-/* Also when it is at none. */
-void rung_attempt_leave(rung_attempt *attempt, rung_verdict said);
 
-/* Sends the request to the address that was entered. */
+/* Sends the request to the address that was entered; that is not left when it fails. */
 rung_status rung_attempt_begin(rung_attempt *attempt, const rung_attempt_request *request,
                                rung_error *error) RUNG_WARN_UNUSED;
-/* Closes the connection of one that runs, so that the server sees that nobody waits; `ended` is not called. The address is still to be left. */
-void rung_attempt_stop(rung_attempt *attempt);
+/* Leaves the address, if it is at one, and before that closes the connection of one that runs, so that the server sees that nobody waits; `ended` is not
+ * called. */
+void rung_attempt_stop(rung_attempt *attempt, rung_verdict said);
 
 /* Says in `detail` what happened at the address. */
 void rung_attempt_describe(rung_attempt *attempt, const char *what);
