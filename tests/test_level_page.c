@@ -101,7 +101,7 @@ static void the_first_level_says_what_it_is(void **state)
     const json_t *upstream = json_object_get(page, "upstream");
     assert_true(holds(list_of(upstream, "addresses", 1), "http://127.0.0.1:9"));
     assert_string_equal(string_of(upstream, "link"), "none");
-    static const char *const counts[] = {"in_flight", "open_circuits", "calls", "failures", "retries"};
+    static const char *const counts[] = {"in_flight", "open_circuits", "calls", "failures", "retries", "hedges"};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         assert_int_equal(integer_of(upstream, counts[i]), 0);
     }

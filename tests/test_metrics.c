@@ -38,7 +38,8 @@ static void close_scene(scene *s)
 static void print(scene *s)
 {
     rung_error error;
-    const rung_metrics_now now = {.connections = 3, .queue_length = 2, .upstream = {.in_flight = 1}};
+    const rung_metrics_now now = {
+        .connections = 3, .queue_length = 2, .upstream = {.in_flight = 1, .retries = 4, .hedges = 5}};
     rung_buffer_clear(&s->page);
     rung_metrics_print(s->metrics, &now, &s->page);
     assert_int_equal(rung_buffer_check(&s->page, "page", &error), RUNG_OK);
@@ -113,6 +114,8 @@ static void zeros_from_the_start(void **state)
     assert_true(value_of(&s, "rung_connections") == 3);
     assert_true(value_of(&s, "rung_queue_length") == 2);
     assert_true(value_of(&s, "rung_upstream_in_flight") == 1);
+    assert_true(value_of(&s, "rung_upstream_retries_total") == 4);
+    assert_true(value_of(&s, "rung_upstream_hedges_total") == 5);
     assert_true(value_of(&s, "process_resident_memory_bytes") > 1e6);
     close_scene(&s);
 }

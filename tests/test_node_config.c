@@ -154,7 +154,7 @@ static void every_key(void **state)
                "listen: \"[::1]:0\"\nid: end-7\ninsecure: true\nspeed: 0.5\nmemory: 64MiB\n"
                "upstream:\n"
                "  addresses: [\"http://Edge:80/\", \"https://[::2]:8443/rung\"]\n"
-               "  protocol: rung\n  token_file: t\n  ca_file: /ca.pem\n  deadline: 400ms\n"
+               "  protocol: rung\n  token_file: t\n  ca_file: /ca.pem\n  deadline: 400ms\n  hedge_after: 80ms\n"
                "  link: {rtt: 8ms, up: 40Mbit/s, down: 1Gbit/s, jitter: 2ms}\n"
                "deadline: 5s\nbatch: {max_tokens: 512, max_wait: 2ms}\n"
                "limits: {body: 2MiB, inputs: 8, queue: 50ms, connections: 100, connections_per_client: 0}\n"
@@ -188,6 +188,7 @@ static void every_key(void **state)
     assert_string_equal(config.upstream_token_file, path);
     assert_string_equal(config.upstream_ca_file, "/ca.pem");
     assert_true(config.upstream_deadline_s == 0.4 && config.deadline_s == 5);
+    assert_true(config.upstream_hedge_after_s == 0.08);
     assert_true(config.has_link && config.link.rtt_ms == 8 && config.link.up_bps == 40e6);
     assert_true(config.link.down_bps == 1e9 && config.link.jitter_ms == 2);
     assert_int_equal(config.batch_max_tokens, 512);
@@ -221,6 +222,7 @@ static void flags_win(void **state)
     assert_int_equal(config.listen_port, 2);
     assert_int_equal(config.max_inputs, 5);
     assert_true(config.upstream_deadline_s == 0.5); /* the default, cut to the cap */
+    assert_true(config.upstream_hedge_after_s == 0);
     /* Again into the same handle, as a reload does. */
     load(2, arguments, &config);
     assert_int_equal(config.level, 1);
@@ -342,6 +344,11 @@ static void node_files_that_are_wrong(void **state)
         {"level: end\nupstream: {addresses: http://a:1, ca_file: t}\n", "upstream.ca_file is for https"},
         {"level: end\nupstream: {addresses: http://a:1, deadline: 11s}\n",
          "node.yaml:4: upstream.deadline is 11s, but deadline, which caps the whole request, is 10s"},
+        {"level: end\nupstream: {addresses: http://a:1, hedge_after: 50ms}\n",
+         "node.yaml:4: upstream.hedge_after needs a second address in upstream.addresses, and there is one"},
+        {"level: end\nupstream: {addresses: [http://a:1, http://b:1], hedge_after: 2s}\n",
+         "node.yaml:4: upstream.hedge_after is 2s, but a call has ended by then: upstream.deadline and deadline leave "
+         "it 1 s"},
         {"level: end\nupstream: {addresses: http://a:1, link: wify}\n", "node.yaml:4: upstream.link: "},
         {"level: end\nupstream: {addresses: http://a:1, link: {rtt: 3ms, up: 1Mbit/s}}\n",
          "upstream.link.down is missing"},
@@ -391,6 +398,8 @@ static void texts_that_are_wrong(void **state)
                                                             "which levels there are");
     refuse("model: m\nupstream: {deadline: 1s}\n",
            "node.yaml:2: upstream.deadline without upstream.addresses has no effect; add those");
+    refuse("model: m\nupstream: {hedge_after: 1s}\n",
+           "node.yaml:2: upstream.hedge_after without upstream.addresses has no effect; add those");
     refuse("model: m\nlevel: 2\n",
            "node.yaml:2: level is 2, but without calibration the node is a cascade of one level; "
            "name the calibration that rung fit wrote");

@@ -424,6 +424,25 @@ static rung_status check_deadlines(builder *b)
     return RUNG_OK;
 }
 
+/* After the addresses and deadlines. What would never be hedged is refused rather than lost silently. */
+static rung_status take_hedge_after(builder *b)
+{
+    const rung_option_value *value = value_of(b, RUNG_OPTION_UPSTREAM_HEDGE_AFTER);
+    if (value->number > 0 && b->node.num_upstreams < 2) {
+        return rung_fail(b->error, RUNG_INVALID,
+                         "%s: upstream.hedge_after needs a second address in upstream.addresses, and there is one",
+                         value->origin);
+    }
+    if (value->number >= b->node.upstream_deadline_s) {
+        return rung_fail(b->error, RUNG_INVALID,
+                         "%s: upstream.hedge_after is %s, but a call has ended by then: upstream.deadline and deadline "
+                         "leave it %g s",
+                         value->origin, value->text, b->node.upstream_deadline_s);
+    }
+    b->node.upstream_hedge_after_s = value->number;
+    return RUNG_OK;
+}
+
 static rung_status check_ca_file(const builder *b)
 {
     const rung_option_value *value = value_of(b, RUNG_OPTION_UPSTREAM_CA_FILE);
@@ -488,6 +507,9 @@ static rung_status take_upstream(builder *b, const rung_host_port *listen)
     status = take_addresses(b, addresses, listen);
     if (status == RUNG_OK) {
         status = take_protocol(b);
+    }
+    if (status == RUNG_OK) {
+        status = take_hedge_after(b);
     }
     if (status == RUNG_OK) {
         status = check_ca_file(b);

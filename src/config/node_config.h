@@ -23,6 +23,7 @@ typedef struct rung_node_config {
     char *upstream_ca_file;                       /* NULL: the system's */
     char *upstream_token_file;                    /* NULL: none */
     double upstream_deadline_s;                   /* at most deadline_s */
+    double upstream_hedge_after_s;                /* below upstream_deadline_s, with two addresses or more; 0: off */
     bool has_link;                                /* an emulated link to the upstream, in real time */
     rung_link link;                               /* lends link_trace, or the trace of a level of `cascade` */
     rung_link_trace *link_trace;                  /* owned; NULL: none, or the cascade's */

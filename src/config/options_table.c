@@ -370,6 +370,10 @@ static const rung_option_spec specs[RUNG_OPTION_COUNT] = {
     [RUNG_OPTION_UPSTREAM_DEADLINE] = {"upstream.deadline", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE,
                                        .min = 0.001, .max = 600, .value_name = "TIME", .default_text = "1s",
                                        .help = "the level above answers within it, or the node answers alone"},
+    [RUNG_OPTION_UPSTREAM_HEDGE_AFTER] = {"upstream.hedge_after", false, NULL, 0, RUNG_TYPE_TIME, RUNG_GROUP_NODE, NODE,
+                                          .min = 0, .max = 600, .value_name = "TIME", .default_text = "0ms",
+                                          .help = "ask a second address, too, when the first has not answered for so "
+                                                  "long; 0ms: never"},
     LINK_ROWS(RUNG_OPTION_UPSTREAM_LINK, "upstream.link", RUNG_GROUP_NODE, NODE,
               "link to emulate on the way up: lan, wifi, 5g, 4g, satellite, a trace file, or rtt, up and down; none "
               "otherwise"),

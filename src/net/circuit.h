@@ -1,5 +1,5 @@
 /* circuit.h: whether an address of the next level is worth asking. It opens after failures, and closes after a trial that went well. Called by
- * upstream.c; pure: time comes in, and nothing is sent from here.
+ * upstream_addresses.c; pure: time comes in, and nothing is sent from here.
  *
  *     CLOSED ── 5 failures in a row, or more than half of the last 20 ──► OPEN ── it answers again ──► HALF_OPEN
  *        ▲                                                                ▲                              │

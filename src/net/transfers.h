@@ -1,4 +1,4 @@
-/* transfers.h: HTTP transfers of libcurl's multi interface on the event loop. Called by upstream.c. Knows sockets and timers, not what is sent.
+/* transfers.h: HTTP transfers of libcurl's multi interface on the event loop. Called by upstream_addresses.c and upstream_attempt.c. Knows sockets and timers, not what is sent.
  * The owner ignores SIGPIPE. */
 #ifndef RUNG_NET_TRANSFERS_H
 #define RUNG_NET_TRANSFERS_H

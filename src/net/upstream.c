@@ -1,62 +1,38 @@
-/* upstream.c: see upstream.h. A call passes through its phases: UP (the emulated way), HTTP (perhaps twice), DOWN (the emulated way back). At any
- * moment it may end at its deadline or be cancelled. transfers.c moves the bytes, circuit.c says which addresses are asked. */
+/* upstream.c: see upstream.h. A call passes through its phases: UP (the emulated way), HTTP (one attempt or two, the second after the first or
+ * beside it), DOWN (the emulated way back). At any moment it may end at its deadline or be cancelled. upstream_addresses.c says who is asked,
+ * upstream_attempt.c asks. */
 #include "net/upstream.h"
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/order.h"
-#include "net/circuit.h"
-#include "net/transfers.h"
+#include "net/upstream_attempt.h"
 #include "net/upstream_options.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_SHARE 0.1 /* of the calls */
-#define FIRST_RETRIES 3.0
-#define MOST_RETRIES 10.0 /* saved up */
-#define MAX_HEADER_BYTES ((size_t)64 << 10)
-#define MAX_ERROR_BODY_BYTES ((size_t)64 << 10) /* read to the end, so that the connection can be used again */
+#define EXTRA_SHARE 0.1 /* retries and hedges of the calls */
+#define FIRST_EXTRAS 3.0
+#define MOST_EXTRAS 10.0 /* saved up */
 #define LONGEST_CONNECT_S 10.0
-#define PROBE_TIMEOUT_MS 1000L
-#define MAX_IDLE_CONNECTIONS 256
 #define NUM_REPLIES 128
-#define DETAIL_BYTES 512
-
-typedef struct address {
-    rung_upstream *upstream;
-    char *name; /* as configured */
-    char *url;
-    char *probe_url; /* NULL: no probes */
-    rung_circuit circuit;
-    rung_timer look; /* while the circuit is open */
-    rung_transfer probe;
-    size_t outstanding;
-} address;
+#define MOST_ATTEMPTS 2 /* of a call */
 
 struct rung_upstream {
     rung_loop *loop;
-    rung_transfers *transfers;
-    size_t num_addresses;
-    address addresses[RUNG_MAX_ADDRESSES];
-    size_t turn; /* the address that is preferred among equals */
+    rung_addresses addresses;
     size_t max_reply_bytes;
-    char *ca_file;
-    struct curl_slist *authorization; /* NULL: none */
     bool has_link;
     rung_link link;
     uint64_t seed;
     uint32_t link_index;
-    double created_s; /* the emulated network's clock is 0 then */
-    rung_prng prng;   /* of the back-off */
-    double retries;   /* that may be spent */
-    void (*came_back)(void *context, size_t address);
-    void *came_back_context;
-    rung_call *calls; /* list */
+    double created_s;     /* the emulated network's clock is 0 then */
+    double hedge_after_s; /* 0: off */
+    double extras;        /* retries and hedges that may be spent */
+    rung_call *calls;     /* list */
     rung_upstream_health health;
     double replies_s[NUM_REPLIES]; /* times of the last ones, in a ring */
     size_t num_replies;
@@ -79,163 +55,18 @@ struct rung_call {
     double started_s;
     double deadline_s;
     rung_timer deadline;
-    rung_timer step; /* ends a phase but HTTP */
+    rung_timer step; /* ends a phase but HTTP; there it says that a hedge is due */
     rung_link_trip trip;
-    address *at; /* NULL: none now */
-    bool trial;  /* of the address's circuit */
-    bool retried;
-    bool sent; /* at least in part, by any attempt */
     bool refused;
-    /* The present attempt. */
-    rung_transfer transfer;
-    size_t header_bytes;
-    size_t received_bytes;
-    bool over_limit;
-    rung_buffer reply;
-    int http_status;
-    char cause[CURL_ERROR_SIZE];
-    char detail[DETAIL_BYTES];
+    rung_attempt attempts[MOST_ATTEMPTS];
+    size_t num_attempts;         /* at an address: the first, and perhaps a retry or a hedge */
+    double blame_second_s;       /* the second attempt's silence says something of its address from then on */
+    const rung_attempt *replied; /* in the phase DOWN */
 };
-
-typedef enum verdict { ADDRESS_WELL, ADDRESS_FAILED, ADDRESS_UNKNOWN } verdict;
-
-static void wait_for_return(address *at);
 
 static double network_now(const rung_upstream *upstream)
 {
     return rung_clock_s() - upstream->created_s;
-}
-
-/* Addresses. */
-
-static size_t drop_body(char *data, size_t one, size_t count, void *context)
-{
-    (void)data;
-    (void)context;
-    return one * count;
-}
-
-static bool start_probe(address *at)
-{
-    const rung_upstream *upstream = at->upstream;
-    CURL *easy = rung_upstream_make_easy(at->probe_url, upstream->ca_file);
-    if (easy == NULL) {
-        return false;
-    }
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, upstream->authorization);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop_body);
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long)MAX_ERROR_BODY_BYTES);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, PROBE_TIMEOUT_MS);
-    at->probe.easy = easy;
-    if (rung_transfers_start(upstream->transfers, &at->probe, NULL) != RUNG_OK) {
-        curl_easy_cleanup(easy);
-        at->probe.easy = NULL;
-        return false;
-    }
-    return true;
-}
-
-static void looked(address *at, bool well)
-{
-    rung_circuit_looked(&at->circuit, well);
-    if (!well) {
-        wait_for_return(at);
-    }
-}
-
-static void probe_ended(rung_transfer *transfer, CURLcode code)
-{
-    address *at = transfer->context;
-    long status = 0;
-    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_cleanup(transfer->easy);
-    transfer->easy = NULL;
-    looked(at, code == CURLE_OK && status == 200);
-}
-
-static void look_at_address(rung_timer *timer)
-{
-    address *at = timer->context;
-    if (at->probe_url == NULL) {
-        looked(at, true);
-    } else if (!start_probe(at)) {
-        looked(at, false);
-    }
-}
-
-static void wait_for_return(address *at)
-{
-    rung_upstream *upstream = at->upstream;
-    double at_s = rung_clock_s() + rung_circuit_wait_s(&at->circuit, &upstream->prng);
-    if (rung_loop_arm(upstream->loop, &at->look, at_s, NULL) != RUNG_OK) {
-        rung_circuit_looked(&at->circuit, true); /* no memory for a timer: rather a trial too early than never */
-    }
-}
-
-/* The one with the fewest calls outstanding among those that may be asked, but `other`; NULL: none. */
-static address *choose_address(rung_upstream *upstream, const address *other)
-{
-    address *best = NULL;
-    assert(upstream->num_addresses > 0);
-    for (size_t i = 0; i < upstream->num_addresses; i++) {
-        address *at = &upstream->addresses[(upstream->turn + i) % upstream->num_addresses];
-        if (at != other && rung_circuit_allows(&at->circuit) && (best == NULL || at->outstanding < best->outstanding)) {
-            best = at;
-        }
-    }
-    if (other == NULL) { /* a retry takes no turn: the failed address would be everybody's first choice */
-        upstream->turn = (upstream->turn + 1) % upstream->num_addresses;
-    }
-    return best;
-}
-
-static bool enter_address(rung_call *call, const address *other)
-{
-    call->at = choose_address(call->upstream, other);
-    if (call->at == NULL) {
-        return false;
-    }
-    call->trial = rung_circuit_enter(&call->at->circuit);
-    call->at->outstanding++;
-    return true;
-}
-
-static void came_back(const address *at)
-{
-    const rung_upstream *upstream = at->upstream;
-    if (upstream->came_back != NULL) {
-        upstream->came_back(upstream->came_back_context, (size_t)(at - upstream->addresses));
-    }
-}
-
-static void leave_address(rung_call *call, verdict said)
-{
-    address *at = call->at;
-    if (at == NULL) {
-        return;
-    }
-    call->at = NULL;
-    at->outstanding--;
-    if (said == ADDRESS_UNKNOWN) {
-        rung_circuit_left(&at->circuit, call->trial);
-    } else if (rung_circuit_ended(&at->circuit, call->trial, said == ADDRESS_FAILED)) {
-        wait_for_return(at);
-    } else if (call->trial && said == ADDRESS_WELL) {
-        came_back(at);
-    }
-}
-
-/* Calls. */
-
-static void release_attempt(rung_call *call)
-{
-    if (call->transfer.easy != NULL) {
-        long request_bytes = 0;
-        curl_easy_getinfo(call->transfer.easy, CURLINFO_REQUEST_SIZE, &request_bytes);
-        call->sent = call->sent || request_bytes > 0;
-        curl_easy_cleanup(call->transfer.easy);
-        call->transfer.easy = NULL;
-    }
 }
 
 /* Nothing happens to the call by itself any more. */
@@ -259,14 +90,24 @@ static void delist(rung_call *call)
     }
 }
 
+/* No attempt runs. */
 static void free_call(rung_call *call)
 {
     delist(call);
-    release_attempt(call);
+    for (size_t i = 0; i < MOST_ATTEMPTS; i++) {
+        rung_attempt_deinit(&call->attempts[i]);
+    }
     curl_slist_free_all(call->headers);
-    rung_buffer_deinit(&call->reply);
     free(call->body);
     free(call);
+}
+
+/* Whoever is still asked sees that nobody waits. */
+static void stop_attempts(rung_call *call)
+{
+    for (size_t i = 0; i < MOST_ATTEMPTS; i++) {
+        rung_attempt_stop(&call->attempts[i], RUNG_ADDRESS_UNKNOWN);
+    }
 }
 
 static void note_reply(rung_upstream *upstream, double elapsed_s)
@@ -282,21 +123,17 @@ static void note_reply(rung_upstream *upstream, double elapsed_s)
     upstream->health.p99_s = sorted[(99 * count + 99) / 100 - 1];
 }
 
-/* Tells the outcome; the call is gone afterwards. */
-static void finish(rung_call *call, rung_call_outcome outcome, const char *detail)
+/* Tells the result, which lacks what the call knows by itself; the call is gone afterwards. */
+static void finish(rung_call *call, rung_call_result result)
 {
     rung_upstream *upstream = call->upstream;
-    bool replied = outcome == RUNG_CALL_REPLY;
     delist(call);
-    rung_call_result result = {.outcome = outcome,
-                               .sent = call->sent,
-                               .refused = call->refused,
-                               .http_status = call->http_status,
-                               .body = replied ? call->reply.data : NULL,
-                               .body_bytes = replied ? call->reply.length : 0,
-                               .elapsed_s = rung_clock_s() - call->started_s,
-                               .detail = detail};
-    if (replied) {
+    for (size_t i = 0; i < MOST_ATTEMPTS; i++) {
+        result.sent = result.sent || call->attempts[i].sent;
+    }
+    result.refused = call->refused;
+    result.elapsed_s = rung_clock_s() - call->started_s;
+    if (result.outcome == RUNG_CALL_REPLY) {
         note_reply(upstream, result.elapsed_s);
     } else {
         upstream->health.failures++;
@@ -305,222 +142,170 @@ static void finish(rung_call *call, rung_call_outcome outcome, const char *detai
     free_call(call);
 }
 
-static void describe(rung_call *call, const char *address_name, const char *what)
+static void finish_without(rung_call *call, rung_call_outcome outcome, const char *detail)
 {
-    snprintf(call->detail, sizeof call->detail, "%s: %s", address_name, what);
-    for (char *c = call->detail; *c != '\0'; c++) {
-        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c;
-    }
+    finish(call, (rung_call_result){.outcome = outcome, .detail = detail});
 }
 
-static int status_of(CURL *easy)
+/* By what an attempt brought. */
+static void finish_with(rung_call *call, const rung_attempt *attempt)
 {
-    long status = 0;
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    return status >= 200 ? (int)status : 0; /* an interim response is none yet */
-}
-
-static size_t take_header(char *data, size_t one, size_t count, void *context)
-{
-    (void)data;
-    rung_call *call = context;
-    call->header_bytes += one * count;
-    call->over_limit = call->over_limit || call->header_bytes > MAX_HEADER_BYTES;
-    return call->over_limit ? 0 : one * count;
-}
-
-static size_t take_body(char *data, size_t one, size_t count, void *context)
-{
-    rung_call *call = context;
-    size_t bytes = one * count;
-    bool wanted = status_of(call->transfer.easy) == 200;
-    size_t limit = wanted ? call->upstream->max_reply_bytes : MAX_ERROR_BODY_BYTES;
-    if (bytes > limit - call->received_bytes) {
-        call->over_limit = true;
-        return 0;
-    }
-    call->received_bytes += bytes;
-    if (wanted) {
-        rung_buffer_append(&call->reply, data, bytes);
-    }
-    return call->reply.failed ? 0 : bytes;
+    bool replied = attempt->outcome == RUNG_CALL_REPLY;
+    finish(call, (rung_call_result){.outcome = attempt->outcome,
+                                    .http_status = attempt->http_status,
+                                    .body = replied ? attempt->reply.data : NULL,
+                                    .body_bytes = replied ? attempt->reply.length : 0,
+                                    .detail = attempt->detail});
 }
 
 static long connect_timeout_ms(const rung_call *call)
 {
-    bool may_retry = !call->retried && call->upstream->num_addresses > 1;
+    bool may_retry = call->num_attempts < MOST_ATTEMPTS && call->upstream->addresses.count > 1;
     double left_s = call->deadline_s - rung_clock_s();
     double timeout_s = may_retry ? fmin(left_s / 2, LONGEST_CONNECT_S) : LONGEST_CONNECT_S;
     return timeout_s > 1e-3 ? (long)ceil(timeout_s * 1e3) : 1; /* 0 would be libcurl's default */
 }
 
-/* Sends the call to call->at. */
-static rung_status begin_http(rung_call *call, rung_error *error)
+/* Sends the call to the address of the attempt. */
+static rung_status begin_http(rung_call *call, rung_attempt *attempt, rung_error *error)
 {
-    CURL *easy = rung_upstream_make_easy(call->at->url, call->upstream->ca_file);
-    if (easy == NULL) {
-        return rung_fail(error, RUNG_NO_MEMORY, "out of memory for a call of the next level");
-    }
+    const rung_upstream *upstream = call->upstream;
+    const rung_attempt_request request = {.body = call->body,
+                                          .body_bytes = call->body_bytes,
+                                          .headers = call->headers,
+                                          .connect_timeout_ms = connect_timeout_ms(call)};
     call->phase = PHASE_HTTP;
-    call->transfer.easy = easy;
-    call->header_bytes = 0;
-    call->received_bytes = 0;
-    call->over_limit = false;
-    call->http_status = 0;
-    call->cause[0] = '\0';
-    rung_buffer_clear(&call->reply);
-    rung_buffer_append(&call->reply, "", 0); /* an empty body is a string, too */
-    curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_bytes);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)call->upstream->max_reply_bytes);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->cause);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms(call));
-    rung_status status = rung_transfers_start(call->upstream->transfers, &call->transfer, error);
-    if (status != RUNG_OK) {
-        release_attempt(call);
+    rung_status status = RUNG_OK;
+    if (upstream->hedge_after_s > 0 && call->num_attempts < MOST_ATTEMPTS) {
+        status = rung_loop_arm(upstream->loop, &call->step, rung_clock_s() + upstream->hedge_after_s, error);
     }
-    return status;
+    return status == RUNG_OK ? rung_attempt_begin(attempt, &request, error) : status;
 }
 
 /* From a timer or after a first attempt, where a failure is the call's outcome. */
-static void send_or_finish(rung_call *call)
+static void send_or_finish(rung_call *call, rung_attempt *attempt)
 {
     rung_error error = {.code = RUNG_OK};
-    if (begin_http(call, &error) != RUNG_OK) {
-        leave_address(call, ADDRESS_UNKNOWN);
-        finish(call, RUNG_CALL_UNREACHABLE, error.message);
+    if (begin_http(call, attempt, &error) != RUNG_OK) {
+        rung_attempt_stop(attempt, RUNG_ADDRESS_UNKNOWN);
+        finish_without(call, RUNG_CALL_UNREACHABLE, error.message);
     }
 }
 
-/* Nothing came back, so another address may be asked without two answers to one request. */
-static bool came_to_nothing(const rung_call *call, CURLcode code)
+/* The first attempt is at an address that it will ask. */
+static bool enter_first(rung_call *call)
 {
-    switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit here */
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-        return true;
-    case CURLE_GOT_NOTHING:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-        return call->header_bytes == 0;
-    default:
-        return false;
-    }
+    call->num_attempts = 1;
+    return rung_attempt_enter(&call->attempts[0], rung_addresses_choose(&call->upstream->addresses, NULL, false));
 }
 
-static rung_call_outcome outcome_of(const rung_call *call, CURLcode code)
-{
-    int status = call->http_status;
-    if (status != 0 && status != 200) {
-        return status == 429 || status == 503 ? RUNG_CALL_OVERLOADED : RUNG_CALL_BAD_REPLY;
-    }
-    switch (code) {
-    case CURLE_OK:
-        return status == 200 ? RUNG_CALL_REPLY : RUNG_CALL_BAD_REPLY;
-    case CURLE_WRITE_ERROR:
-        return call->over_limit ? RUNG_CALL_BAD_REPLY : RUNG_CALL_UNREACHABLE; /* else there was no memory for it */
-    case CURLE_FILESIZE_EXCEEDED:
-    case CURLE_UNSUPPORTED_PROTOCOL: /* what came does not begin as HTTP/1 does */
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_BAD_CONTENT_ENCODING:
-        return RUNG_CALL_BAD_REPLY;
-    default:
-        return RUNG_CALL_UNREACHABLE;
-    }
-}
-
-/* A status of the 400s is a word about the request, not about who says it; so is that of a loop. */
-static bool blames_address(rung_call_outcome outcome, int status)
-{
-    bool about_request = (status >= 300 && status < 500) || status == RUNG_HTTP_LOOP;
-    return outcome != RUNG_CALL_REPLY && !(outcome == RUNG_CALL_BAD_REPLY && about_request);
-}
-
-static bool take_retry(rung_call *call, const address *other)
+/* The second attempt is at another address. A call has one at most, a retry or a hedge, and pays for it. */
+static bool enter_second(rung_call *call, bool closed_only)
 {
     rung_upstream *upstream = call->upstream;
-    if (call->retried || upstream->retries < 1 || rung_clock_s() >= call->deadline_s || !enter_address(call, other)) {
+    if (call->num_attempts == MOST_ATTEMPTS || upstream->extras < 1 || rung_clock_s() >= call->deadline_s) {
         return false;
     }
-    call->retried = true;
-    upstream->retries--;
-    upstream->health.retries++;
+    rung_address *at = rung_addresses_choose(&upstream->addresses, call->attempts[0].at, closed_only);
+    if (!rung_attempt_enter(&call->attempts[1], at)) {
+        return false;
+    }
+    call->num_attempts = MOST_ATTEMPTS;
+    upstream->extras--;
     return true;
 }
 
-static void describe_attempt(rung_call *call, const address *at, rung_call_outcome outcome, CURLcode code)
+static bool take_retry(rung_call *call)
 {
-    char text[64];
-    const char *what = text;
-    if (outcome == RUNG_CALL_REPLY || (call->http_status != 0 && call->http_status != 200)) {
-        snprintf(text, sizeof text, "status %d", call->http_status);
-    } else if (call->over_limit || code == CURLE_FILESIZE_EXCEEDED) {
-        snprintf(text, sizeof text, "reply over the limit of %zu bytes", call->upstream->max_reply_bytes);
-    } else if (code == CURLE_OK) {
-        what = "no status";
-    } else {
-        what = call->cause[0] != '\0' ? call->cause : curl_easy_strerror(code);
+    if (!enter_second(call, false)) {
+        return false;
     }
-    describe(call, at->name, what);
+    call->upstream->health.retries++;
+    return true;
 }
 
-static void go_down(rung_call *call)
+/* The first attempt has had no answer for a while: another address is asked beside it. */
+static void hedge(rung_call *call)
+{
+    rung_upstream *upstream = call->upstream;
+    rung_attempt *second = &call->attempts[1];
+    if (!enter_second(call, true)) {
+        return;
+    }
+    if (begin_http(call, second, NULL) != RUNG_OK) { /* no memory: the first one goes on */
+        rung_attempt_stop(second, RUNG_ADDRESS_UNKNOWN);
+        return;
+    }
+    call->blame_second_s = rung_clock_s() + upstream->hedge_after_s;
+    upstream->health.hedges++;
+}
+
+static void go_down(rung_call *call, const rung_attempt *attempt)
 {
     rung_upstream *upstream = call->upstream;
     rung_error error = {.code = RUNG_OK};
     call->phase = PHASE_DOWN;
-    double wait_s = rung_link_trip_down_s(&call->trip, network_now(upstream), call->reply.length);
+    call->replied = attempt;
+    double wait_s = rung_link_trip_down_s(&call->trip, network_now(upstream), attempt->reply.length);
     if (rung_loop_arm(upstream->loop, &call->step, rung_clock_s() + wait_s, &error) != RUNG_OK) {
-        finish(call, RUNG_CALL_UNREACHABLE, error.message);
+        finish_without(call, RUNG_CALL_UNREACHABLE, error.message);
     }
 }
 
-static void http_ended(rung_transfer *transfer, CURLcode code)
+/* The attempt that is at an address, the first of two; NULL: none. */
+static rung_attempt *present_attempt(rung_call *call)
 {
-    rung_call *call = transfer->context;
-    address *at = call->at;
-    call->http_status = status_of(transfer->easy);
-    rung_call_outcome outcome = outcome_of(call, code);
-    describe_attempt(call, at, outcome, code);
-    release_attempt(call);
-    leave_address(call, blames_address(outcome, call->http_status) ? ADDRESS_FAILED : ADDRESS_WELL);
-    bool retryable = call->http_status == 503 || (call->http_status == 0 && came_to_nothing(call, code));
-    if (retryable && take_retry(call, at)) {
-        send_or_finish(call);
-    } else if (outcome == RUNG_CALL_REPLY && call->upstream->has_link) {
-        go_down(call);
+    for (size_t i = 0; i < MOST_ATTEMPTS; i++) {
+        if (call->attempts[i].entered) {
+            return &call->attempts[i];
+        }
+    }
+    return NULL;
+}
+
+static void won(rung_call *call, const rung_attempt *attempt)
+{
+    stop_attempts(call);
+    if (call->upstream->has_link) {
+        go_down(call, attempt);
     } else {
-        finish(call, outcome, call->detail);
+        finish_with(call, attempt);
+    }
+}
+
+static void attempt_ended(rung_attempt *attempt)
+{
+    rung_call *call = attempt->context;
+    if (attempt->outcome == RUNG_CALL_REPLY) {
+        won(call, attempt);
+    } else if (present_attempt(call) != NULL) {
+        return; /* the other one goes on */
+    } else if (attempt->retryable && take_retry(call)) {
+        send_or_finish(call, &call->attempts[1]);
+    } else {
+        finish_with(call, attempt);
     }
 }
 
 static void refuse(rung_call *call)
 {
     call->refused = true;
-    finish(call, RUNG_CALL_UNREACHABLE, "every circuit is open");
+    finish_without(call, RUNG_CALL_UNREACHABLE, "every circuit is open");
 }
 
 /* The way up is over: the address that was chosen may have failed meanwhile. */
 static void arrive(rung_call *call)
 {
-    if (!call->trial && call->at->circuit.state != RUNG_CIRCUIT_CLOSED) {
-        leave_address(call, ADDRESS_UNKNOWN);
-        if (!enter_address(call, NULL)) {
+    rung_attempt *first = &call->attempts[0];
+    if (!first->trial && first->at->circuit.state != RUNG_CIRCUIT_CLOSED) {
+        rung_attempt_stop(first, RUNG_ADDRESS_UNKNOWN);
+        if (!enter_first(call)) {
             call->upstream->health.refused++;
             refuse(call);
             return;
         }
     }
-    send_or_finish(call);
+    send_or_finish(call, first);
 }
 
 static void step_over(rung_timer *timer)
@@ -534,36 +319,38 @@ static void step_over(rung_timer *timer)
         arrive(call);
         return;
     case PHASE_DOWN:
-        finish(call, RUNG_CALL_REPLY, call->detail);
+        finish_with(call, call->replied);
         return;
-    case PHASE_HTTP:
-        break;
+    case PHASE_HTTP: /* no hedge follows a retry: a call has one second attempt */
+        hedge(call);
+        return;
     }
-    assert(false && "HTTP has no step");
 }
 
-static void stop_http(rung_call *call)
+/* A hedge had the rest of the time only: its silence is held against its address when it lasted as long as calls for a hedge. */
+static void blame_silence(rung_call *call)
 {
-    if (call->transfer.easy != NULL) {
-        rung_transfers_stop(call->upstream->transfers, &call->transfer);
-        release_attempt(call);
+    rung_attempt_stop(&call->attempts[0], RUNG_ADDRESS_FAILED);
+    if (rung_clock_s() >= call->blame_second_s) {
+        rung_attempt_stop(&call->attempts[1], RUNG_ADDRESS_FAILED);
     }
 }
 
 static void deadline_passed(rung_timer *timer)
 {
     rung_call *call = timer->context;
-    const char *where = call->phase == PHASE_HTTP ? "no reply in time" : "the link took too long";
-    if (call->at != NULL) {
-        describe(call, call->at->name, where);
-    } else {
-        snprintf(call->detail, sizeof call->detail, "%s", where);
-    }
     bool asked = call->phase == PHASE_HTTP;
-    stop_http(call);
-    leave_address(call, asked ? ADDRESS_FAILED : ADDRESS_UNKNOWN);
-    call->http_status = 0;
-    finish(call, RUNG_CALL_DEADLINE, call->detail);
+    const char *where = asked ? "no reply in time" : "the link took too long";
+    rung_attempt *attempt = present_attempt(call);
+    if (attempt != NULL) {
+        rung_attempt_describe(attempt, where);
+        where = attempt->detail;
+    }
+    if (asked) {
+        blame_silence(call);
+    }
+    stop_attempts(call);
+    finish_without(call, RUNG_CALL_DEADLINE, where);
 }
 
 /* Begins the call's first phase. */
@@ -571,13 +358,13 @@ static rung_status depart(rung_call *call, rung_error *error)
 {
     rung_upstream *upstream = call->upstream;
     double now_s = rung_clock_s();
-    if (!enter_address(call, NULL)) {
+    if (!enter_first(call)) {
         upstream->health.refused++;
         call->phase = PHASE_REFUSED;
         return rung_loop_arm(upstream->loop, &call->step, now_s, error);
     }
     if (!upstream->has_link) {
-        return begin_http(call, error);
+        return begin_http(call, &call->attempts[0], error);
     }
     call->phase = PHASE_UP;
     double wait_s = rung_link_trip_up_s(&call->trip, now_s - upstream->created_s, call->body_bytes);
@@ -595,7 +382,7 @@ static void enlist(rung_call *call)
     upstream->calls = call;
     upstream->health.in_flight++;
     upstream->health.calls++;
-    upstream->retries = fmin(upstream->retries + RETRY_SHARE, MOST_RETRIES);
+    upstream->extras = fmin(upstream->extras + EXTRA_SHARE, MOST_EXTRAS);
 }
 
 static rung_status make_call(rung_upstream *upstream, const rung_call_request *request, rung_call **call,
@@ -612,12 +399,15 @@ static rung_status make_call(rung_upstream *upstream, const rung_call_request *r
     made->deadline_s = request->deadline_s;
     made->deadline = (rung_timer){.fire = deadline_passed, .context = made};
     made->step = (rung_timer){.fire = step_over, .context = made};
-    made->transfer = (rung_transfer){.ended = http_ended, .context = made};
+    for (size_t i = 0; i < MOST_ATTEMPTS; i++) {
+        made->attempts[i] =
+            (rung_attempt){.ended = attempt_ended, .context = made, .max_reply_bytes = upstream->max_reply_bytes};
+    }
     made->body_bytes = request->body_bytes;
     made->body = rung_copy_text(request->body, request->body_bytes, "request body", error);
     rung_status status = made->body != NULL ? RUNG_OK : RUNG_NO_MEMORY;
     if (status == RUNG_OK) {
-        status = rung_upstream_make_headers(upstream->authorization, request, &made->headers, error);
+        status = rung_upstream_make_headers(upstream->addresses.authorization, request, &made->headers, error);
     }
     if (status != RUNG_OK) {
         free_call(made);
@@ -647,7 +437,7 @@ rung_status rung_upstream_send(rung_upstream *upstream, const rung_call_request 
         status = depart(made, error);
     }
     if (status != RUNG_OK) {
-        leave_address(made, ADDRESS_UNKNOWN);
+        rung_attempt_stop(&made->attempts[0], RUNG_ADDRESS_UNKNOWN);
         free_call(made);
         return status;
     }
@@ -660,61 +450,14 @@ void rung_upstream_cancel(rung_upstream *upstream, rung_call *call)
 {
     assert(call->upstream == upstream);
     (void)upstream;
-    stop_http(call);
-    leave_address(call, ADDRESS_UNKNOWN);
+    stop_attempts(call);
     free_call(call);
 }
 
 void rung_upstream_look(const rung_upstream *upstream, rung_upstream_health *health)
 {
     *health = upstream->health;
-    health->open_circuits = 0;
-    for (size_t i = 0; i < upstream->num_addresses; i++) {
-        health->open_circuits += rung_circuit_allows(&upstream->addresses[i].circuit) ? 0 : 1;
-    }
-}
-
-static rung_status add_address(rung_upstream *upstream, const rung_upstream_options *options, const char *name,
-                               rung_error *error)
-{
-    address *at = &upstream->addresses[upstream->num_addresses++];
-    at->upstream = upstream;
-    at->look = (rung_timer){.fire = look_at_address, .context = at};
-    at->probe = (rung_transfer){.ended = probe_ended, .context = at};
-    at->name = rung_copy_text(name, strlen(name), "address", error);
-    if (at->name == NULL) {
-        return RUNG_NO_MEMORY;
-    }
-    rung_status status = rung_upstream_join(name, options->path, &at->url, error);
-    if (status == RUNG_OK && options->probe_path != NULL) {
-        status = rung_upstream_join(name, options->probe_path, &at->probe_url, error);
-    }
-    return status;
-}
-
-static rung_status copy_options(rung_upstream *upstream, const rung_upstream_options *options, rung_error *error)
-{
-    upstream->max_reply_bytes = options->max_reply_bytes;
-    upstream->seed = options->seed;
-    upstream->link_index = options->link_index;
-    upstream->came_back = options->came_back;
-    upstream->came_back_context = options->came_back_context;
-    upstream->prng.state = options->backoff_seed;
-    upstream->created_s = rung_clock_s();
-    upstream->retries = FIRST_RETRIES;
-    upstream->has_link = options->link != NULL;
-    upstream->link = upstream->has_link ? *options->link : (rung_link){0};
-    if (options->ca_file != NULL) {
-        upstream->ca_file = rung_copy_text(options->ca_file, strlen(options->ca_file), "CA file", error);
-        if (upstream->ca_file == NULL) {
-            return RUNG_NO_MEMORY;
-        }
-    }
-    rung_status status = rung_upstream_authorize(options->token, &upstream->authorization, error);
-    for (size_t i = 0; status == RUNG_OK && i < options->num_addresses; i++) {
-        status = add_address(upstream, options, options->addresses[i], error);
-    }
-    return status;
+    health->open_circuits = rung_addresses_open(&upstream->addresses);
 }
 
 rung_status rung_upstream_create(rung_loop *loop, const rung_upstream_options *options, rung_upstream **upstream,
@@ -729,28 +472,21 @@ rung_status rung_upstream_create(rung_loop *loop, const rung_upstream_options *o
         return RUNG_NO_MEMORY;
     }
     made->loop = loop;
-    status = copy_options(made, options, error);
-    if (status == RUNG_OK) {
-        status = rung_transfers_create(loop, MAX_IDLE_CONNECTIONS, &made->transfers, error);
-    }
+    made->max_reply_bytes = options->max_reply_bytes;
+    made->seed = options->seed;
+    made->link_index = options->link_index;
+    made->created_s = rung_clock_s();
+    made->hedge_after_s = options->hedge_after_s;
+    made->extras = FIRST_EXTRAS;
+    made->has_link = options->link != NULL;
+    made->link = made->has_link ? *options->link : (rung_link){0};
+    status = rung_addresses_init(&made->addresses, loop, options, error);
     if (status != RUNG_OK) {
         rung_upstream_free(made);
         return status;
     }
     *upstream = made;
     return RUNG_OK;
-}
-
-static void free_address(rung_upstream *upstream, address *at)
-{
-    rung_loop_disarm(upstream->loop, &at->look);
-    if (at->probe.easy != NULL) {
-        rung_transfers_stop(upstream->transfers, &at->probe);
-        curl_easy_cleanup(at->probe.easy);
-    }
-    free(at->name);
-    free(at->url);
-    free(at->probe_url);
 }
 
 void rung_upstream_free(rung_upstream *upstream)
@@ -763,11 +499,6 @@ void rung_upstream_free(rung_upstream *upstream)
         rung_upstream_cancel(upstream, call);
         call = next;
     }
-    for (size_t i = 0; i < upstream->num_addresses; i++) {
-        free_address(upstream, &upstream->addresses[i]);
-    }
-    rung_transfers_free(upstream->transfers);
-    curl_slist_free_all(upstream->authorization);
-    free(upstream->ca_file);
+    rung_addresses_deinit(&upstream->addresses);
     free(upstream);
 }

@@ -1,6 +1,8 @@
 /* upstream.h: the client of the next level: POST over HTTP with keep-alive to the one of several addresses that has the fewest calls outstanding, through
- * an emulated link in real time where one is configured: a call waits for its way up before it is sent, and for its way down before its reply is told. One
- * retry at another address follows when nothing came back (no connection, reset before headers) or 503, for at most one call in ten. Runs on the owner's event loop; every function is called from its thread. Knows bytes, not levels or texts.
+ * an emulated link in real time where one is configured: a call waits for its way up before it is sent, and for its way down before its reply is told. A
+ * second attempt may follow at another address, for at most one call in ten: a retry when nothing came back (no connection, reset before headers) or 503;
+ * a hedge, where that is on, when there is no answer for a while: it goes on beside the first attempt, the reply that is there first is the call's, and
+ * the other one is stopped. Runs on the owner's event loop; every function is called from its thread. Knows bytes, not levels or texts.
  * Rules: docs of the node: an upstream's fault is an outcome, never an error of the request. */
 #ifndef RUNG_NET_UPSTREAM_H
 #define RUNG_NET_UPSTREAM_H
@@ -20,6 +22,7 @@ typedef struct rung_upstream_options {
     size_t max_reply_bytes;       /* larger replies are refused while they arrive */
     const char *ca_file;          /* for https; NULL: the system's */
     const char *token;            /* sent as "Authorization: Bearer ..."; NULL: none */
+    double hedge_after_s;         /* without an answer; needs two addresses; 0: no hedges */
     const char *probe_path;       /* GET there tells by 200 that an address is back, "/health"; NULL: a call tries */
     const rung_link *link;        /* emulated; copied, but what it points to outlives the upstream; NULL: none */
     uint64_t seed;                /* of the link's random numbers: the same everywhere */
@@ -75,14 +78,14 @@ void rung_upstream_free(rung_upstream *upstream);
 /* RUNG_INVALID: a header that is none. *call is valid until `done` begins. */
 rung_status rung_upstream_send(rung_upstream *upstream, const rung_call_request *request, rung_call **call,
                                rung_error *error) RUNG_WARN_UNUSED;
-/* Stops a call and closes its connection, so that the upper level sees that nobody waits. */
+/* Stops a call and closes its connections, so that the upper level sees that nobody waits. */
 void rung_upstream_cancel(rung_upstream *upstream, rung_call *call);
 
-/* What the level above looks like from here. A call counts once, whatever its retries; what was cancelled is no failure. */
+/* What the level above looks like from here. A call counts once, whatever its retries and hedges; what was cancelled is no failure. */
 typedef struct rung_upstream_health {
     size_t in_flight;
     size_t open_circuits; /* addresses that are not asked for now */
-    uint64_t calls, failures, retries;
+    uint64_t calls, failures, retries, hedges;
     uint64_t refused;    /* of the failures: nothing was sent, since every circuit was open */
     double p50_s, p99_s; /* of the last 128 replies, emulated link included; 0 before the first */
 } rung_upstream_health;

@@ -86,6 +86,13 @@ rung_status rung_upstream_check(const rung_upstream_options *options, rung_error
                          "upstream: the limit of a reply is %zu bytes; it must be from 1 to 2^63 - 1",
                          options->max_reply_bytes);
     }
+    if (!(options->hedge_after_s >= 0)) {
+        return rung_fail(error, RUNG_LIMIT, "upstream: hedge_after is %g s; it must be at least 0, which is off",
+                         options->hedge_after_s);
+    }
+    if (options->hedge_after_s > 0 && count < 2) {
+        return rung_fail(error, RUNG_INVALID, "upstream: hedge_after needs a second address, and there is one");
+    }
     rung_status status = check_path("path", options->path, error);
     if (status == RUNG_OK && options->probe_path != NULL) {
         status = check_path("path of probes", options->probe_path, error);

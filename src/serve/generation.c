@@ -253,6 +253,7 @@ rung_status rung_generation_connect(rung_generation *generation, rung_loop *loop
     const rung_upstream_options options = {.addresses = (const char *const *)config->upstreams,
                                            .num_addresses = config->num_upstreams,
                                            .path = paths.ask,
+                                           .hedge_after_s = config->upstream_hedge_after_s,
                                            .probe_path = paths.probe,
                                            .max_reply_bytes = config->max_body_bytes,
                                            .ca_file = config->upstream_ca_file,

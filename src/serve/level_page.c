@@ -97,11 +97,12 @@ static void append_upstream(rung_buffer *out, const rung_generation *generation)
         append_text(out, "fitted", above->identity);
         rung_buffer_format(out, ",\"model_changed\":%s", generation->changed != 0 ? "true" : "false");
     }
-    rung_buffer_format(out,
-                       ",\"link\":\"%s\",\"in_flight\":%zu,\"open_circuits\":%zu,\"calls\":%" PRIu64
-                       ",\"failures\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"p50_ms\":%.3f,\"p99_ms\":%.3f}",
-                       config->has_link ? config->link.name : "none", health.in_flight, health.open_circuits,
-                       health.calls, health.failures, health.retries, health.p50_s * 1e3, health.p99_s * 1e3);
+    rung_buffer_format(
+        out,
+        ",\"link\":\"%s\",\"in_flight\":%zu,\"open_circuits\":%zu,\"calls\":%" PRIu64 ",\"failures\":%" PRIu64
+        ",\"retries\":%" PRIu64 ",\"hedges\":%" PRIu64 ",\"p50_ms\":%.3f,\"p99_ms\":%.3f}",
+        config->has_link ? config->link.name : "none", health.in_flight, health.open_circuits, health.calls,
+        health.failures, health.retries, health.hedges, health.p50_s * 1e3, health.p99_s * 1e3);
 }
 
 void rung_level_page(rung_buffer *out, const rung_generation *generation, const char *node_id)

@@ -254,6 +254,8 @@ static void print_upstream(const rung_metrics *metrics, const rung_metrics_now *
                  NUM_CALLS);
     print_counter(out, "upstream_retries_total", "Calls that were tried again at another address.",
                   now->upstream.retries);
+    print_counter(out, "upstream_hedges_total", "Calls that a second address was asked for beside the first.",
+                  now->upstream.hedges);
     print_gauge(out, "upstream_in_flight", "Calls of the next level that wait.", (double)now->upstream.in_flight);
     print_gauge(out, "upstream_circuits_open", "Addresses that are not asked now.",
                 (double)now->upstream.open_circuits);
