@@ -217,7 +217,8 @@ static void drive(load *l, double rate, double until_s)
             print_second(l, second_s - start_s, rate);
             second_s += 1;
         }
-        client_run(l->client, fmin(closed ? until_s : fmin(a.next_s, until_s), second_s));
+        double wake_s = l->set->series ? fmin(until_s, second_s) : until_s;
+        client_run(l->client, closed ? wake_s : fmin(a.next_s, wake_s));
     }
 }
 
