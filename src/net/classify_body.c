@@ -35,6 +35,17 @@ rung_status rung_classify_body_reserve(rung_classify_body *body, size_t count, r
     return RUNG_OK;
 }
 
+rung_status rung_classify_body_end(rung_status status, rung_classify_body *parsed, rung_classify_body *out)
+{
+    if (status != RUNG_OK) {
+        rung_classify_body_deinit(parsed);
+        return status;
+    }
+    rung_classify_body_deinit(out);
+    *out = *parsed;
+    return RUNG_OK;
+}
+
 static rung_status read_list(const json_t *list, size_t max_inputs, rung_classify_body *body, rung_error *error)
 {
     if (!json_is_array(list)) {
@@ -139,11 +150,5 @@ rung_status rung_classify_body_parse(const char *body, size_t bytes, const rung_
     status = parsed.from_level ? rung_message_from_json(root, reader, &parsed.message, error)
                                : read_user(root, max_inputs, &parsed, error);
     json_decref(root);
-    if (status != RUNG_OK) {
-        rung_classify_body_deinit(&parsed);
-        return status;
-    }
-    rung_classify_body_deinit(out);
-    *out = parsed;
-    return RUNG_OK;
+    return rung_classify_body_end(status, &parsed, out);
 }

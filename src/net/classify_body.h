@@ -24,6 +24,9 @@ rung_status rung_classify_body_parse(const char *body, size_t bytes, const rung_
                                      size_t max_inputs, rung_classify_body *out, rung_error *error) RUNG_WARN_UNUSED;
 /* Room for `count` inputs of zeroes, for parsers of other APIs; body has none yet. */
 rung_status rung_classify_body_reserve(rung_classify_body *body, size_t count, rung_error *error) RUNG_WARN_UNUSED;
+/* The end of a parse, of this API or another: `out`, whose contents are released, takes `parsed`; after a failure `parsed` is released, and `out` stays. Returns status. */
+rung_status rung_classify_body_end(rung_status status, rung_classify_body *parsed,
+                                   rung_classify_body *out) RUNG_WARN_UNUSED;
 void rung_classify_body_deinit(rung_classify_body *body);
 
 #endif

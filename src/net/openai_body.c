@@ -107,11 +107,5 @@ rung_status rung_openai_body_parse(const char *body, size_t bytes, size_t max_in
     }
     status = read_root(root, max_inputs, &parsed, error);
     json_decref(root);
-    if (status != RUNG_OK) {
-        rung_classify_body_deinit(&parsed);
-        return status;
-    }
-    rung_classify_body_deinit(out);
-    *out = parsed;
-    return RUNG_OK;
+    return rung_classify_body_end(status, &parsed, out);
 }

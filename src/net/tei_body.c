@@ -193,14 +193,9 @@ rung_status rung_tei_body_parse(const char *body, size_t bytes, size_t max_input
     }
     status = read_root(root, max_inputs, multi_label, &parsed, &made, error);
     json_decref(root);
-    if (status != RUNG_OK) {
-        rung_classify_body_deinit(&parsed);
-        return status;
-    }
-    rung_classify_body_deinit(out);
-    *out = parsed;
-    *form = made;
-    return RUNG_OK;
+    status = rung_classify_body_end(status, &parsed, out);
+    *form = status == RUNG_OK ? made : *form;
+    return status;
 }
 
 double rung_tei_raw_score(double probability, bool multi_label)

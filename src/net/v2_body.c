@@ -429,14 +429,8 @@ rung_status rung_v2_body_parse(const char *body, size_t bytes, const char *json_
     free(r.texts[0]);
     free(r.texts[1]);
     json_decref(root);
-    if (status != RUNG_OK) {
-        rung_classify_body_deinit(&parsed);
-        rung_v2_form_deinit(&made);
-        return status;
-    }
-    rung_classify_body_deinit(out);
-    rung_v2_form_deinit(form);
-    *out = parsed;
-    *form = made;
-    return RUNG_OK;
+    status = rung_classify_body_end(status, &parsed, out);
+    rung_v2_form_deinit(status == RUNG_OK ? form : &made);
+    *form = status == RUNG_OK ? made : *form;
+    return status;
 }
