@@ -53,13 +53,14 @@ double histogram_percentile_s(const histogram *h, double share)
 {
     uint64_t rank = (uint64_t)ceil(share * (double)h->count);
     uint64_t seen = 0;
-    for (size_t i = 0; i < sizeof h->buckets / sizeof h->buckets[0]; i++) {
+    size_t last = sizeof h->buckets / sizeof h->buckets[0] - 1; /* which has no end */
+    for (size_t i = 0; i < last; i++) {
         seen += h->buckets[i];
         if (seen >= rank && seen > 0) {
             return fmin(upper_end_s(i), h->most_s);
         }
     }
-    return 0;
+    return h->most_s;
 }
 
 double histogram_mean_s(const histogram *h)
