@@ -17,7 +17,7 @@
 typedef struct served {
     rung_node *node;
     const rung_policy *policy; /* in place of the configured one; NULL: that */
-    const char *key, *value;   /* one more option; NULL: none */
+    const char *const *more;   /* further options, {key, value, ..., NULL}; NULL: none */
     rung_options *options;
     pthread_t thread;
     rung_status ended;
@@ -55,13 +55,13 @@ static inline void count_line(void *context, const char *line, size_t bytes)
     }
 }
 
-/* self->policy, key and value are set. drain: NULL: the default. */
+/* self->policy and more are set. drain: NULL: the default. */
 static inline void start_draining(served *self, const char *level, const char *upstream, const char *link_rtt,
                                   const char *drain)
 {
     rung_error error;
     rung_node_config config = {0};
-    *self = (served){.policy = self->policy, .key = self->key, .value = self->value};
+    *self = (served){.policy = self->policy, .more = self->more};
     assert_int_equal(rung_options_new(&self->options, &error), RUNG_OK);
     set_option(self->options, "config", yaml_path);
     set_option(self->options, "level", level);
@@ -78,8 +78,8 @@ static inline void start_draining(served *self, const char *level, const char *u
     if (drain != NULL) {
         set_option(self->options, "drain", drain);
     }
-    if (self->key != NULL) {
-        set_option(self->options, self->key, self->value);
+    for (size_t i = 0; self->more != NULL && self->more[i] != NULL; i += 2) {
+        set_option(self->options, self->more[i], self->more[i + 1]);
     }
     const rung_node_options options = {
         .open = {.threads = 2}, .seed = 7, .reload = load, .log = count_line, .context = self};

@@ -190,13 +190,56 @@ static void what_does_not_drain_is_told(void **state)
     stop(&top);
 }
 
+/* A call of every API. */
+static const struct {
+    const char *path, *body;
+    int when_overloaded;
+} calls[] = {
+    {"/v1/classify", "{\"text\":\"a film\"}", 503},
+    {"/predict", "{\"inputs\":\"a film\"}", 429},
+    {"/v1/moderations", "{\"input\":\"a film\"}", 503},
+    {"/classify", "{\"input\":\"a film\"}", 503},
+    {"/v2/models/one/infer",
+     "{\"inputs\":[{\"name\":\"t\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"a film\"]}]}", 503},
+};
+#define NUM_CALLS (sizeof calls / sizeof calls[0])
+
+/* While one text waits for company, more work waits than this node takes; what was accepted is answered all the same. */
+static void overload_is_told_in_every_api(void **state)
+{
+    (void)state;
+    served node = {.more = (const char *const[]){"limits.queue", "1ms", "batch.max_wait", "200ms", NULL}};
+    char answer[4096];
+    char text[600];
+    memset(text, 'a', sizeof text);
+    int length = snprintf(text, sizeof text, "{\"text\":\"");
+    memset(text + length, 'a', sizeof text - (size_t)length);
+    memcpy(text + sizeof text - 3, "\"}", 3);
+    start_draining(&node, "2", NULL, NULL, NULL);
+    for (size_t i = 0; i < NUM_CALLS; i++) {
+        const char *path = strncmp(calls[i].path, "/v2", 3) == 0 ? "/v2/models/two/infer" : calls[i].path;
+        int status = 200;
+        while (status == 200) { /* a slow machine may let the wait pass between the two */
+            int fd = connect_to(&node);
+            send_call(fd, "POST", "/v1/classify", text);
+            status = ask(&node, "POST", path, calls[i].body, answer, sizeof answer);
+            assert_true(status == 200 || strstr(answer, "ms of work wait, the limit is 1 ms") != NULL);
+            int of_the_text = receive(fd, answer, sizeof answer);
+            assert_true(of_the_text == 200 || of_the_text == 503);
+            close(fd);
+        }
+        assert_int_equal(status, calls[i].when_overloaded);
+    }
+    stop(&node);
+}
+
 /* Requests that wait for the next level count; those that are answered, or whose client left, do not. */
 static void a_client_has_a_quota(void **state)
 {
     (void)state;
     static const char body[] = "{\"text\":\"a film\",\"policy\":\"single\"}";
     served top;
-    served first = {.key = "limits.requests_per_client", .value = "2"};
+    served first = {.more = (const char *const[]){"limits.requests_per_client", "2", NULL}};
     char answer[4096];
     start(&top, "2", NULL, NULL);
     start_draining(&first, "1", rung_node_url(top.node), "8s", NULL);
@@ -206,15 +249,7 @@ static void a_client_has_a_quota(void **state)
         send_call(waiting[i], "POST", "/v1/classify", body);
     }
     await_metric(&first, "rung_upstream_in_flight 2");
-    const struct {
-        const char *path, *body;
-    } calls[] = {{"/v1/classify", body},
-                 {"/predict", "{\"inputs\":\"a film\"}"},
-                 {"/v1/moderations", "{\"input\":\"a film\"}"},
-                 {"/classify", "{\"input\":\"a film\"}"},
-                 {"/v2/models/one/infer",
-                  "{\"inputs\":[{\"name\":\"t\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"a film\"]}]}"}};
-    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+    for (size_t i = 0; i < NUM_CALLS; i++) {
         assert_int_equal(ask(&first, "POST", calls[i].path, calls[i].body, answer, sizeof answer), 429);
         assert_non_null(strstr(answer, "this client has 2 requests that are not answered yet, the limit is 2"));
     }
@@ -364,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_list_is_answered_in_order),
         cmocka_unit_test(reloads_replace_everything_or_nothing),
         cmocka_unit_test(what_does_not_drain_is_told),
+        cmocka_unit_test(overload_is_told_in_every_api),
         cmocka_unit_test(a_client_has_a_quota),
         cmocka_unit_test(a_loop_is_told_and_ends),
         cmocka_unit_test(it_may_end_in_any_state),
