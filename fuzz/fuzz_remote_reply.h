@@ -54,7 +54,7 @@ static inline int fuzz_remote_reply(const rung_protocol *protocol, const uint8_t
     rung_model_identity identity = {0};
     check_reply(protocol, &two, body, size);
     check_reply(protocol, &three, body, size);
-    rung_status status = protocol->identify(body, size, &identity, &error);
+    rung_status status = rung_protocol_identify(protocol, body, size, &identity, &error);
     if (status != RUNG_OK) {
         check_error(status, &error);
         require(identity.text == NULL);

@@ -137,12 +137,12 @@ static void identities(void **state)
     static const char full[] = "{\"versions\":[\"1\",\"2\"],\"platform\":\"onnx\",\"name\":\"m\",\"inputs\":[]}";
     rung_error error = {0};
     rung_model_identity one = {0};
-    assert_int_equal(rung_protocol_v2.identify(full, sizeof full - 1, &one, &error), RUNG_OK);
+    assert_int_equal(rung_protocol_identify(&rung_protocol_v2, full, sizeof full - 1, &one, &error), RUNG_OK);
     assert_string_equal(one.text,
                         "{\"protocol\":\"v2\",\"name\":\"m\",\"versions\":[\"1\",\"2\"],\"platform\":\"onnx\"}");
-    assert_int_equal(rung_protocol_v2.identify("{\"name\":\"m\"}", 12, &one, &error), RUNG_OK);
+    assert_int_equal(rung_protocol_identify(&rung_protocol_v2, "{\"name\":\"m\"}", 12, &one, &error), RUNG_OK);
     assert_string_equal(one.text, "{\"protocol\":\"v2\",\"name\":\"m\",\"versions\":[],\"platform\":\"\"}");
-    assert_int_equal(rung_protocol_v2.identify("{\"name\":1}", 10, &one, &error), RUNG_FORMAT);
+    assert_int_equal(rung_protocol_identify(&rung_protocol_v2, "{\"name\":1}", 10, &one, &error), RUNG_FORMAT);
     rung_model_identity_deinit(&one);
 }
 

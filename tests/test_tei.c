@@ -59,7 +59,7 @@ static void replies(void **state)
 
 static rung_status identify(const char *body, rung_model_identity *identity, rung_error *error)
 {
-    return rung_protocol_tei.identify(body, strlen(body), identity, error);
+    return rung_protocol_identify(&rung_protocol_tei, body, strlen(body), identity, error);
 }
 
 static void identities(void **state)

@@ -89,7 +89,8 @@ static void ended(rung_transfer *transfer, CURLcode code)
     } else if (status != 200) {
         snprintf(text, sizeof text, "status %ld", status);
         tell_failure(self, text);
-    } else if (self->watch->protocol->identify(self->body.data, self->body.length, &identity, &error) != RUNG_OK) {
+    } else if (rung_protocol_identify(self->watch->protocol, self->body.data, self->body.length, &identity, &error) !=
+               RUNG_OK) {
         tell_failure(self, error.message);
     } else {
         self->watch->seen(self->watch->context, index_of(self), &identity, "");

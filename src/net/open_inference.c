@@ -241,16 +241,5 @@ static rung_status read_metadata(const json_t *root, rung_model_identity *identi
     return rung_model_identity_take(&text, identity, error);
 }
 
-static rung_status identify(const char *body, size_t bytes, rung_model_identity *identity, rung_error *error)
-{
-    json_t *root = NULL;
-    rung_status status = rung_json_body(body, bytes, &root, error);
-    if (status == RUNG_OK) {
-        status = read_metadata(root, identity, error);
-        json_decref(root);
-    }
-    return status;
-}
-
 const rung_protocol rung_protocol_v2 = {
-    .id = RUNG_PROTOCOL_V2, .paths = fill_paths, .write = write_request, .parse = parse, .identify = identify};
+    .id = RUNG_PROTOCOL_V2, .paths = fill_paths, .write = write_request, .parse = parse, .identify = read_metadata};

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "config/suggest.h"
 #include "model/json_field.h"
+#include "net/json_body.h"
 
 #include <assert.h>
 #include <math.h>
@@ -32,6 +33,18 @@ const rung_protocol *rung_protocol_of(rung_protocol_id id)
     }
     assert(id == RUNG_PROTOCOL_V2);
     return &rung_protocol_v2;
+}
+
+rung_status rung_protocol_identify(const rung_protocol *protocol, const char *body, size_t bytes,
+                                   rung_model_identity *identity, rung_error *error)
+{
+    json_t *object = NULL;
+    rung_status status = rung_json_body(body, bytes, &object, error);
+    if (status == RUNG_OK) {
+        status = protocol->identify(object, identity, error);
+        json_decref(object);
+    }
+    return status;
 }
 
 void rung_model_identity_deinit(rung_model_identity *identity)

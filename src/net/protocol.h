@@ -35,6 +35,8 @@ typedef struct rung_protocol_paths {
     char identity[RUNG_REMOTE_PATH_BYTES]; /* GET; "": none */
 } rung_protocol_paths;
 
+struct json_t;
+
 typedef struct rung_protocol {
     rung_protocol_id id;
     void (*paths)(const rung_remote *remote, rung_protocol_paths *paths);
@@ -44,13 +46,17 @@ typedef struct rung_protocol {
      * type; RUNG_INVALID: numbers that are no probabilities, labels that are not the cascade's; the message names the field. */
     rung_status (*parse)(const char *body, size_t bytes, const rung_remote_reader *reader, double *probabilities,
                          rung_error *error) RUNG_WARN_UNUSED;
-    rung_status (*identify)(const char *body, size_t bytes, rung_model_identity *identity,
-                            rung_error *error) RUNG_WARN_UNUSED;
+    rung_status (*identify)(const struct json_t *object, rung_model_identity *identity,
+                            rung_error *error) RUNG_WARN_UNUSED; /* of a parsed body; see rung_protocol_identify */
 } rung_protocol;
 
 const rung_protocol *rung_protocol_of(rung_protocol_id id);
 extern const rung_protocol rung_protocol_tei;
 extern const rung_protocol rung_protocol_v2;
+
+/* What the body at the identity's path says of the model; untouched on failure. RUNG_FORMAT: no JSON object, no such field or type. */
+rung_status rung_protocol_identify(const rung_protocol *protocol, const char *body, size_t bytes,
+                                   rung_model_identity *identity, rung_error *error) RUNG_WARN_UNUSED;
 
 void rung_model_identity_deinit(rung_model_identity *identity);
 
@@ -64,7 +70,6 @@ rung_status rung_model_identity_take(rung_buffer *text, rung_model_identity *ide
                                      rung_error *error) RUNG_WARN_UNUSED;
 /* JSON [{"label": "pos", "score": 0.9}, ...] of all classes in any order, each once; path: before the index in messages. A list of one, of two classes,
  * leaves the rest to the other where `rest` says so. */
-struct json_t;
 rung_status rung_remote_read_scores(const struct json_t *list, const char *path, const rung_remote_reader *reader,
                                     bool rest, double *probabilities, rung_error *error) RUNG_WARN_UNUSED;
 /* All of them are probabilities and add up to 1. path: of the list in messages. */

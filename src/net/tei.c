@@ -63,16 +63,5 @@ static rung_status read_info(const json_t *root, rung_model_identity *identity, 
     return rung_model_identity_take(&text, identity, error);
 }
 
-static rung_status identify(const char *body, size_t bytes, rung_model_identity *identity, rung_error *error)
-{
-    json_t *root = NULL;
-    rung_status status = rung_json_body(body, bytes, &root, error);
-    if (status == RUNG_OK) {
-        status = read_info(root, identity, error);
-        json_decref(root);
-    }
-    return status;
-}
-
 const rung_protocol rung_protocol_tei = {
-    .id = RUNG_PROTOCOL_TEI, .paths = fill_paths, .write = write_request, .parse = parse, .identify = identify};
+    .id = RUNG_PROTOCOL_TEI, .paths = fill_paths, .write = write_request, .parse = parse, .identify = read_info};
