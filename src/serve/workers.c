@@ -31,8 +31,7 @@ typedef struct worker {
     rung_thread_pool *pool; /* NULL: none */
     rung_seat seat;
     rung_seat guest_seat; /* for short errands that pass the batch between its layers */
-    double host_work_s;   /* estimate of what is in `seat`; 0: nothing, or no guests are let in */
-    uint32_t host_layers;
+    double host_work_s;   /* estimate of what is in `seat`, when it was taken */
     double guests_work_s; /* estimate of those that passed it */
     double guests_s;      /* what they took */
 } worker;
@@ -103,10 +102,7 @@ static size_t cost_of_seat(const rung_seat *seat, size_t count)
 static size_t take_batch(rung_workers *all, worker *self, size_t num_idle)
 {
     size_t count = take(all, &self->seat, (all->queue.count + num_idle) / (num_idle + 1));
-    if (count > 0) {
-        self->host_work_s = (double)cost_of_seat(&self->seat, count) * all->cost_s_per_byte;
-        self->host_layers = (uint32_t)rung_generation_model(self->seat.errands[0]->generation)->config.num_layers;
-    }
+    self->host_work_s = (double)cost_of_seat(&self->seat, count) * all->cost_s_per_byte;
     self->guests_work_s = 0;
     self->guests_s = 0;
     return count;
@@ -116,12 +112,13 @@ static size_t take_batch(rung_workers *all, worker *self, size_t num_idle)
  * made way too often. */
 static bool is_guest(const worker *self, const rung_errand *errand, uint32_t layers_left)
 {
-    if (errand == NULL || errand->due_s >= self->seat.errands[0]->due_s ||
-        errand->generation != self->seat.errands[0]->generation) {
+    const rung_errand *host = self->seat.errands[0];
+    if (errand == NULL || errand->due_s >= host->due_s || errand->generation != host->generation) {
         return false;
     }
+    size_t layers = rung_generation_model(host->generation)->config.num_layers;
     double work_s = (double)errand->cost_bytes * self->all->cost_s_per_byte;
-    double left_s = self->host_work_s * layers_left / self->host_layers;
+    double left_s = self->host_work_s * layers_left / (double)layers;
     return GUEST_SHARE * work_s <= left_s && GUESTS_SHARE * (self->guests_work_s + work_s) <= self->host_work_s;
 }
 
