@@ -1,23 +1,5 @@
 /* test_api_openai.c: a node asked for moderations as OpenAI is, and for classes as vLLM is: shapes, flags, errors. */
-#include "api_scene.h"
-
-static served node;
-static heard answer;
-
-static int start_node(void **state)
-{
-    if (make_files(state) != 0) {
-        return 1;
-    }
-    start(&node, "2", NULL, NULL);
-    return 0;
-}
-
-static int stop_node(void **state)
-{
-    stop(&node);
-    return remove_files(state);
-}
+#include "api_node.h"
 
 /* One result is what the own API says; flagged by every label but the first. */
 static void check_result(const json_t *result, const json_t *own)

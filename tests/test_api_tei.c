@@ -1,23 +1,5 @@
 /* test_api_tei.c: a node asked as Text Embeddings Inference is: shapes of answers, headers, errors and what it says of itself. */
-#include "api_scene.h"
-
-static served node;
-static heard answer;
-
-static int start_node(void **state)
-{
-    if (make_files(state) != 0) {
-        return 1;
-    }
-    start(&node, "2", NULL, NULL);
-    return 0;
-}
-
-static int stop_node(void **state)
-{
-    stop(&node);
-    return remove_files(state);
-}
+#include "api_node.h"
 
 static json_t *predict(const char *body)
 {

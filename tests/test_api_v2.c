@@ -1,27 +1,9 @@
 /* test_api_v2.c: a node asked in the Open Inference Protocol V2: JSON and binary tensors both ways, outputs, errors, and what it says of itself. */
-#include "api_scene.h"
+#include "api_node.h"
 
 #define INFER "/v2/models/two/infer"
 #define TENSOR(shape, data)                                                                                            \
     "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"BYTES\",\"shape\":" shape ",\"data\":" data "}]}"
-
-static served node;
-static heard answer;
-
-static int start_node(void **state)
-{
-    if (make_files(state) != 0) {
-        return 1;
-    }
-    start(&node, "2", NULL, NULL);
-    return 0;
-}
-
-static int stop_node(void **state)
-{
-    stop(&node);
-    return remove_files(state);
-}
 
 static const json_t *output(const json_t *got, const char *name)
 {
