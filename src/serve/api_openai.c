@@ -69,7 +69,7 @@ static void append_id(rung_ticket *ticket, const char *kind, rung_buffer *out)
 static void append_model(const rung_ticket *ticket, rung_buffer *out)
 {
     const rung_generation *generation = ticket->generation;
-    const char *name = generation->cascade->level[generation->config.level - 1].name;
+    const char *name = rung_generation_name(generation);
     rung_buffer_text(out, ",\"model\":");
     rung_message_string(out, name, strlen(name));
 }

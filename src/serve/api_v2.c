@@ -132,7 +132,7 @@ static rung_status write_answer(rung_ticket *ticket, rung_api_answer *answer, ru
 {
     const rung_v2_form *form = ticket->form;
     const rung_generation *generation = ticket->generation;
-    const char *name = generation->cascade->level[generation->config.level - 1].name;
+    const char *name = rung_generation_name(generation);
     rung_buffer *out = &answer->body;
     rung_buffer binary = {0};
     rung_buffer_text(out, "{\"model_name\":");

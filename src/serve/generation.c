@@ -330,6 +330,11 @@ const rung_model *rung_generation_model(const rung_generation *generation)
     return generation->cascade->level[generation->config.level - 1].model;
 }
 
+const char *rung_generation_name(const rung_generation *generation)
+{
+    return generation->cascade->level[generation->config.level - 1].name;
+}
+
 double rung_generation_expected_share(const rung_generation *generation)
 {
     const rung_calibration_file *file = &generation->cascade->calibration_file;

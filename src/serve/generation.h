@@ -67,7 +67,8 @@ rung_status rung_generation_find_policy(const rung_generation *generation, const
  * calibration, other thresholds than its, or a policy that sends up for other reasons. */
 double rung_generation_expected_share(const rung_generation *generation);
 
-/* Of the own level. */
+/* Of the own level. The name is also what other APIs call the model. */
 const rung_model *rung_generation_model(const rung_generation *generation);
+const char *rung_generation_name(const rung_generation *generation);
 
 #endif

@@ -87,9 +87,8 @@ static void report_reload(rung_node *node, rung_status status, const char *messa
 {
     rung_metrics_reload(node->metrics, status == RUNG_OK);
     if (status == RUNG_OK) {
-        rung_log_line(
-            node->log, RUNG_LOG_INFO, "reloaded",
-            RUNG_LOG_TEXT("level", node->desk.current->cascade->level[node->desk.current->config.level - 1].name));
+        rung_log_line(node->log, RUNG_LOG_INFO, "reloaded",
+                      RUNG_LOG_TEXT("level", rung_generation_name(node->desk.current)));
     } else {
         rung_log_line(node->log, RUNG_LOG_ERROR, "reload failed, the old configuration stays",
                       RUNG_LOG_TEXT("error", message));
@@ -275,7 +274,7 @@ static void choose_id(rung_node *node)
         return;
     }
     rung_prng prng = {node->options.seed};
-    snprintf(node->id, sizeof node->id, "%.32s-%08x", generation->cascade->level[generation->config.level - 1].name,
+    snprintf(node->id, sizeof node->id, "%.32s-%08x", rung_generation_name(generation),
              (unsigned)(rung_prng_next(&prng) >> 32));
 }
 

@@ -36,7 +36,7 @@ rung_status rung_page_info(const rung_site *site, rung_page *page, rung_error *e
     const rung_model *model = rung_generation_model(generation);
     rung_buffer *out = &page->text;
     rung_buffer_text(out, "{\"model_id\":");
-    append_string(out, cascade->level[config->level - 1].name);
+    append_string(out, rung_generation_name(generation));
     rung_buffer_text(out, ",\"model_sha\":");
     append_string(out, model->hash);
     rung_buffer_format(out, ",\"model_dtype\":\"%s\"",
@@ -58,7 +58,7 @@ rung_status rung_page_openai_models(const rung_site *site, rung_page *page, rung
     (void)error;
     const rung_generation *generation = site->desk->current;
     rung_buffer_text(&page->text, "{\"object\":\"list\",\"data\":[{\"id\":");
-    append_string(&page->text, generation->cascade->level[generation->config.level - 1].name);
+    append_string(&page->text, rung_generation_name(generation));
     rung_buffer_text(&page->text, ",\"object\":\"model\",\"created\":0,\"owned_by\":\"rung\"}]}");
     return RUNG_OK;
 }

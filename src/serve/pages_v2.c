@@ -5,15 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *model_name(const rung_site *site)
-{
-    const rung_generation *generation = site->desk->current;
-    return generation->cascade->level[generation->config.level - 1].name;
-}
-
 static void append_model_name(const rung_site *site, rung_buffer *out)
 {
-    rung_message_string(out, model_name(site), strlen(model_name(site)));
+    const char *name = rung_generation_name(site->desk->current);
+    rung_message_string(out, name, strlen(name));
 }
 
 rung_status rung_page_v2_server(const rung_site *site, rung_page *page, rung_error *error)
@@ -81,7 +76,7 @@ rung_status rung_page_v2_config(const rung_site *site, rung_page *page, rung_err
     (void)page;
     return rung_fail(error, RUNG_UNSUPPORTED,
                      "this node has no model configuration; GET /v2/models/%s has the model's metadata",
-                     model_name(site));
+                     rung_generation_name(site->desk->current));
 }
 
 rung_status rung_page_v2_stats(const rung_site *site, rung_page *page, rung_error *error)

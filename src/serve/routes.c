@@ -107,7 +107,7 @@ static bool is_name(const piece *part, const char *name)
 /* The model of a node is its level, and it has one version. */
 static rung_status check_pieces(const pieces *found, const rung_generation *generation, rung_error *error)
 {
-    const char *name = generation->cascade->level[generation->config.level - 1].name;
+    const char *name = rung_generation_name(generation);
     if (found->model.text != NULL && !is_name(&found->model, name)) {
         char shown[RUNG_JSON_QUOTE_BYTES];
         return rung_fail(error, RUNG_NOT_FOUND, "no such model '%s'; this node serves '%s'",
