@@ -104,7 +104,7 @@ typedef struct guest {
     size_t calls;
 } guest;
 
-static void run_guest(void *context, uint32_t layers_left)
+static bool run_guest(void *context, uint32_t layers_left)
 {
     guest *g = context;
     assert_true(g->calls < sizeof g->layers_left / sizeof g->layers_left[0]);
@@ -113,6 +113,7 @@ static void run_guest(void *context, uint32_t layers_left)
     assert_memory_equal(g->inner.logits[0], g->expected, g->inner.model->config.num_labels * sizeof(float));
     for (double until_s = rung_thread_cpu_s() + 0.02; rung_thread_cpu_s() < until_s;) {
     }
+    return true;
 }
 
 static void others_run_between_layers(void **state)

@@ -282,16 +282,12 @@ static void drop_tokens(rung_batch *batch, const running *rows, uint32_t layer, 
     memset(batch->importance, 0, batch->num_tokens * sizeof *batch->importance); /* the next layer's sums alone */
 }
 
-/* Others may have the thread now. Returns the time they took. */
-static double make_way(const rung_batch *batch, const running *rows, uint32_t layer, const run_plan *plan)
+/* Others may have the thread now; whether they took it. */
+static bool make_way(const rung_batch *batch, const running *rows, uint32_t layer, const run_plan *plan)
 {
     uint32_t layers_left = (uint32_t)batch->model->config.num_layers - (layer + 1);
-    if (plan->between == NULL || rows->count == 0 || layers_left == 0) {
-        return 0;
-    }
-    double before_s = batch_clock_s(batch);
-    plan->between->call(plan->between->context, layers_left);
-    return batch_clock_s(batch) - before_s;
+    return plan->between != NULL && rows->count > 0 && layers_left > 0 &&
+           plan->between->call(plan->between->context, layers_left);
 }
 
 static void run_layers(rung_batch *batch, running *rows, const run_plan *plan, double started_s)
@@ -313,7 +309,9 @@ static void run_layers(rung_batch *batch, running *rows, const run_plan *plan, d
         if (drops) {
             drop_tokens(batch, rows, layer, plan);
         }
-        before_s += make_way(batch, rows, layer, plan);
+        if (make_way(batch, rows, layer, plan)) {
+            before_s = batch_clock_s(batch);
+        }
     }
     assert(rows->count == 0); /* the last layer stops every row */
 }

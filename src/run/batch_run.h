@@ -58,9 +58,9 @@ void rung_batch_run(rung_batch *batch, rung_job *const *jobs, size_t num_jobs, u
                     const rung_variant *variant);
 
 /* Called between two layers by the thread that runs the batch, which may run another one meanwhile: layers_left (>= 1) of all jobs that are in the batch are
- * still to come. Its time is not the jobs'. */
+ * still to come. True when it did: that time is not the jobs'. */
 typedef struct rung_between {
-    void (*call)(void *context, uint32_t layers_left);
+    bool (*call)(void *context, uint32_t layers_left);
     void *context;
 } rung_between;
 

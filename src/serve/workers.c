@@ -277,7 +277,7 @@ static void go_ahead(void *context, rung_errand *errand)
 }
 
 /* Between two layers of the batch: short errands that are due sooner pass it. */
-static void let_guests_pass(void *context, uint32_t layers_left)
+static bool let_guests_pass(void *context, uint32_t layers_left)
 {
     worker *self = context;
     rung_workers *all = self->all;
@@ -288,7 +288,7 @@ static void let_guests_pass(void *context, uint32_t layers_left)
     }
     pthread_mutex_unlock(&all->lock);
     if (count == 0) {
-        return;
+        return false;
     }
     double started_s = rung_clock_s();
     size_t bytes = rung_seat_compute(&self->guest_seat, count, NULL);
@@ -299,6 +299,7 @@ static void let_guests_pass(void *context, uint32_t layers_left)
     pthread_mutex_unlock(&all->lock);
     all->done(all->context);
     self->guests_s += rung_clock_s() - started_s;
+    return true;
 }
 
 static void *work(void *argument)
