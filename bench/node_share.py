@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 
+from pinned import node, run_load
+
 
 def bench(options):
     command = ["taskset", "-c", "0", options.rung, "bench", "-m", options.model, "--data", options.data, "--rows", str(options.rows), "--threads", "1",
@@ -20,19 +22,10 @@ def bench(options):
     return json.loads(lines[-1])["texts_per_s"]
 
 
-def node(options):
-    command = ["taskset", "-c", "0", options.rung, "serve", "-m", options.model, "--listen", "127.0.0.1:0", "--threads", "1", "--log.level", "error",
-               "--limits.queue", "10s"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        url = process.stdout.readline().strip()
-        command = ["taskset", "-c", "1", options.load, url, "--data", options.data, "--rows", str(options.rows), "--arrivals", "closed", "--connections",
-                   str(options.connections), "--seconds", str(options.seconds), "--json"]
-        lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-    result = json.loads(lines[-1])
+def serve(options):
+    with node(options.rung, options.model, "--limits.queue", "10s") as (_, url):
+        result = run_load(options.load, url, options.data, "--rows", str(options.rows), "--arrivals", "closed", "--connections", str(options.connections),
+                          "--seconds", str(options.seconds))[-1]
     if result["refused"] + result["failed"] + result["lost"]:
         sys.exit(f"not all were answered: {result}")
     return result["goodput"], result["ok_ms"]["p50"]
@@ -52,7 +45,7 @@ def main():
     shares = []
     for number in range(options.rounds):
         before = bench(options)
-        rate, p50 = node(options)
+        rate, p50 = serve(options)
         after = bench(options)
         shares.append(rate / ((before + after) / 2))
         print(f"round {number + 1}: bench {before:.1f} and {after:.1f} texts/s, node {rate:.1f} requests/s, p50 {p50:.1f} ms: "

@@ -7,27 +7,11 @@ by time, and how long after the overload nothing was refused any more. Exit code
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import threading
 import time
 
-
-def start_node(options):
-    command = ["taskset", "-c", "0", options.rung, "serve", "-m", options.model, "--listen", "127.0.0.1:0", "--threads", "1", "--log.level", "error",
-               "--limits.connections_per_client", "0", *options.node]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    return process, process.stdout.readline().strip()
-
-
-def run_load(options, url, *arguments):
-    command = ["taskset", "-c", "1", options.load, url, "--json", *arguments]
-    if options.data:
-        command += ["--data", options.data]
-    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [json.loads(line) for line in output.splitlines()]
+from pinned import node, resident_kib, run_load
 
 
 class Memory(threading.Thread):
@@ -40,9 +24,7 @@ class Memory(threading.Thread):
     def run(self):
         start = time.monotonic()
         while self.going:
-            with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
-                kib = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-            self.samples.append((time.monotonic() - start, kib / 1024))
+            self.samples.append((time.monotonic() - start, resident_kib(self.pid) / 1024))
             time.sleep(0.5)
 
 
@@ -58,21 +40,18 @@ def main():
     parser.add_argument("--node", nargs=argparse.REMAINDER, default=[], help="further options of the node")
     options = parser.parse_args()
 
-    node, url = start_node(options)
-    try:
+    with node(options.rung, options.model, *options.node) as (process, url):
         closed = ["--arrivals", "closed", "--connections", options.peak_connections]
-        peaks = [run_load(options, url, *closed, "--seconds", "10", "--warm-up", "2")[-1]]
+        peaks = [run_load(options.load, url, options.data, *closed, "--seconds", "10", "--warm-up", "2")[-1]]
         rate = peaks[0]["goodput"] * options.factor
-        memory = Memory(node.pid)
+        memory = Memory(process.pid)
         memory.start()
-        lines = run_load(options, url, "--connections", "256", "--rate", f"{rate},{rate / options.factor / 2}", "--seconds", f"{options.seconds},15",
-                         "--warm-up", "1", "--series")
+        lines = run_load(options.load, url, options.data, "--connections", "256", "--rate", f"{rate},{rate / options.factor / 2}", "--seconds",
+                         f"{options.seconds},15", "--warm-up", "1", "--series")
         memory.going = False
         memory.join()
-        peaks.append(run_load(options, url, *closed, "--seconds", "10", "--warm-up", "1")[-1])
-    finally:
-        node.terminate()
-        code = node.wait(timeout=30)
+        peaks.append(run_load(options.load, url, options.data, *closed, "--seconds", "10", "--warm-up", "1")[-1])
+    code = process.returncode
 
     peak = (peaks[0]["goodput"] + peaks[1]["goodput"]) / 2
     overload, after = [line for line in lines if line["kind"] == "phase"]
